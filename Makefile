@@ -1,0 +1,139 @@
+# One front door. `make help` lists the targets.
+#
+# Every .c under layers/ and src/ is part of the program: a new file needs no line here.
+#   *_avx2.c, *_avx512.c   compiled for that instruction set, chosen at run time
+#   *_onednn.c             only with DNNL=1      *_opencv.cpp   only with OPENCV=1
+#   *_stb.c                only with OPENCV=0
+# The net core is compiled a second time with tn_real = double: gradient checks run on that one.
+
+MAKEFLAGS += --no-print-directory
+CC ?= gcc
+CXX ?= g++
+BUILD ?= build
+PREFIX ?= /usr/local
+
+has = $(shell pkg-config --exists $(1) 2>/dev/null && echo 1 || echo 0)
+header = $(shell printf '\#include <$(1)>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
+DNNL   ?= $(call header,dnnl.h)
+OPENCV ?= $(call has,opencv4)
+OPENMP ?= 1
+WERROR ?= 0
+SAN    ?=
+
+CPPFLAGS += -I. -D_GNU_SOURCE -DTN_DNNL=$(DNNL) -DTN_OPENCV=$(OPENCV)
+WARN := -Wall -Wextra -Wshadow -Wvla -Wno-missing-field-initializers
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+OPT ?= -O3 -g -fno-math-errno -fno-trapping-math -ffp-contract=off
+CFLAGS += -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -fvisibility=hidden -fPIC $(SAN)
+CXXFLAGS += -std=c++17 $(OPT) $(WARN) -fvisibility=hidden -fPIC $(SAN)
+LDFLAGS += $(SAN)
+LDLIBS += -lm -lpthread -ldl
+
+ifeq ($(OPENMP),1)
+CFLAGS += -fopenmp
+LDFLAGS += -fopenmp
+else
+CFLAGS += -Wno-unknown-pragmas
+endif
+
+CPPFLAGS += $(shell pkg-config --cflags libxml-2.0 libcjson 2>/dev/null)
+LDLIBS += $(shell pkg-config --libs libxml-2.0 libcjson 2>/dev/null)
+ifeq ($(DNNL),1)
+LDLIBS += -ldnnl
+endif
+ifeq ($(OPENCV),1)
+CXXFLAGS += $(shell pkg-config --cflags opencv4)
+LDLIBS += -lopencv_photo -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core -lstdc++
+endif
+
+SOURCES := $(sort $(shell find layers src -name '*.c' -not -name main.c -not -path 'src/plugin/*'))
+CXXSOURCES := $(sort $(shell find layers src -name '*_opencv.cpp'))
+ifneq ($(DNNL),1)
+SOURCES := $(filter-out %_onednn.c,$(SOURCES))
+endif
+ifeq ($(OPENCV),1)
+SOURCES := $(filter-out %_stb.c,$(SOURCES))
+else
+CXXSOURCES :=
+endif
+
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
+LIB := $(BUILD)/libtn.a
+# The double build: reference kernels and the net core, nothing that knows float alone.
+DOUBLE_SOURCES := $(filter-out %_avx2.c %_avx512.c %_onednn.c,$(filter layers/% src/net/%,$(SOURCES)))
+DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o)
+DOUBLE_LIB := $(BUILD)/libtn_double.a
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/ops/test_*.c))
+GRAD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/grad/test_*.c))
+TEST_SUPPORT := $(wildcard tests/support/*.c)
+
+.PHONY: all help setup demo test test-build check bench lint format asan install clean config
+all: config darknet
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t16
+
+config:
+	@scripts/need.sh
+	@echo "OPENCV=$(OPENCV) DNNL=$(DNNL) OPENMP=$(OPENMP)"
+
+darknet: $(BUILD)/src/main.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIB): $(OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+$(DOUBLE_LIB): $(DOUBLE_OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+
+ISA = $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(call ISA,$<) -MMD -MP -c -o $@ $<
+$(BUILD)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/double/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE -UTN_DNNL -DTN_DNNL=0 $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/grad/%: tests/grad/%.c $(TEST_SUPPORT) $(DOUBLE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(DOUBLE_LIB) -lcmocka $(LDLIBS)
+$(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
+
+setup: ## install what is missing through apt (root or sudo)
+	@scripts/setup.sh
+demo: setup ## sample data, a small net trained, validated and used: a minute or two
+	@$(MAKE) darknet
+	@scripts/demo.sh
+test: setup ## install what is missing, build and run every test
+	@$(MAKE) check
+test-build: darknet $(UNIT_TESTS) $(GRAD_TESTS)
+check: test-build ## run every test (nothing is installed)
+	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS)
+bench: darknet ## speed as ratios to peers measured in the same run
+	@scripts/bench.sh
+lint: ## clang-tidy, cppcheck, and the rule that layers/ knows no src/
+	@scripts/lint.sh $(SOURCES)
+format: ## clang-format in place
+	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh')
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) BUILD=build/asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined" OPT="-O1 -g" asan-check
+.PHONY: asan-check
+asan-check: $(UNIT_TESTS) $(GRAD_TESTS)
+	@ASAN_OPTIONS=detect_leaks=1 tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS)
+install: darknet ## ./darknet to $(PREFIX)/bin
+	install -D -m 755 darknet $(DESTDIR)$(PREFIX)/bin/darknet
+compile_commands.json: Makefile
+	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
+clean: ## remove what was built
+	rm -rf build darknet compile_commands.json
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
