@@ -1,0 +1,16 @@
+/* The commands of ./darknet, one a file: argv[0] is the command's name, the return value the exit
+ * status. Results go to stdout, everything else to stderr. */
+#ifndef TN_COMMANDS_COMMANDS_H
+#define TN_COMMANDS_COMMANDS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int tn_cmd_ddti(int argc, char **argv); /* ddti convert | synth */
+int tn_cmd_list(int argc, char **argv); /* lists from a folder of class folders */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
