@@ -18,7 +18,7 @@ typedef enum tn_status {
 
 #if defined(__GNUC__)
 #define TN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define TN_MUST_CHECK __attribute__((warn_unused_result))
+#define TN_MUST_CHECK        __attribute__((warn_unused_result))
 #else
 #define TN_PRINTF(fmt, args)
 #define TN_MUST_CHECK

@@ -1,0 +1,120 @@
+/* Ops and their kernels.
+ *
+ * A layer's plan appends ops to the net's list. An op kind (convolution, norm_act, pool, ...) is
+ * one row of vtable: for each pass a table of kernels, best first, the plain C reference last.
+ * Before memory is laid out, each op asks the kernels of each pass in turn to `prepare`; the first
+ * that does not refuse serves. A new kernel is one file and one line in its kind's table; the test
+ * and the benchmark that exist cover it at once. */
+#ifndef TN_OP_H
+#define TN_OP_H
+
+#include "layers/device/status.h"
+#include "layers/param.h"
+#include "layers/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tn_mode {
+    TN_TRAIN,            /* batch statistics, dropout, everything backward needs is kept */
+    TN_INFER,            /* running statistics; ops that do not reach the output are left out */
+    TN_GRAD_FIXED_STATS, /* backward through running statistics, dropout off: heat maps */
+} tn_mode;
+
+typedef enum tn_pass { TN_FORWARD, TN_BACKWARD_DATA, TN_BACKWARD_PARAMS, TN_PASSES } tn_pass;
+const char *tn_pass_name(tn_pass pass);
+
+/* What changes from one mini-batch to the next: plain data that a device can read, so that a
+ * captured graph of launches stays valid. */
+typedef struct tn_step {
+    uint64_t seed;        /* of the run: keys dropout and random crops */
+    uint64_t step;        /* updates done before this one */
+    int first_sample;     /* index of this mini-batch's sample 0 within the whole batch */
+    int n_valid;          /* samples that count; what follows in the mini-batch is padding */
+    double grad_scale;    /* 1 / (samples of the whole batch): losses are means */
+    const tn_real *truth; /* (n, outputs) target distribution; NULL: no loss, no backward from it */
+} tn_step;
+
+typedef struct tn_op tn_op;
+typedef struct tn_op_run tn_op_run;
+typedef struct tn_kernel_run tn_kernel_run;
+
+/* One implementation of one pass of one op kind.
+ *
+ * prepare: op, views (without memory), parameters, mode and threads are known. Sets scratch_bytes
+ * (memory that lives during this pass only) and, forward only, may set r->save_bytes (kept from
+ * forward to backward). It may allocate k->state. Returns TN_REFUSED when it cannot serve, TN_FAIL
+ * on a real error. run: must not allocate. Reads r->in, r->out, writes as its pass says: TN_FORWARD
+ * out TN_BACKWARD_DATA    din[i] for each din[i].data != NULL: added to where accumulate[i], else
+ * overwritten TN_BACKWARD_PARAMS  adds to param[i]->grad (runs before BACKWARD_DATA) The executor
+ * zeroes nothing: a kernel that overwrites covers every element (gaps of pitch excepted). */
+typedef struct tn_kernel {
+    const char *name;
+    tn_status (*prepare)(tn_op_run *r, tn_kernel_run *k);
+    tn_status (*run)(tn_op_run *r, tn_kernel_run *k);
+    void (*release)(tn_op_run *r, tn_kernel_run *k); /* may be NULL */
+} tn_kernel;
+
+/* A chosen kernel within a replica. */
+struct tn_kernel_run {
+    const tn_kernel *kernel; /* NULL: nothing to do in this pass */
+    void *state;
+    size_t scratch_bytes;
+    void *scratch; /* 64-byte aligned, contents undefined between passes */
+};
+
+enum { TN_KEEPS_OUT = 1 }; /* bits of tn_op_kind.keeps: out, then in[0], in[1], ... */
+#define TN_KEEPS_IN(i) (2u << (i))
+
+typedef struct tn_op_kind {
+    const char *name;
+    const tn_kernel *const
+        *kernels[TN_PASSES]; /* NULL-terminated tables; a NULL table: no such pass */
+    /* Which values the backward passes read: they stay in memory until then. */
+    unsigned (*keeps)(const tn_op *op);
+    /* Multiply-adds of one image, for summary and benchmarks; NULL: none worth counting. */
+    double (*multiply_adds)(const tn_op *op, const tn_tensor *in, const tn_tensor *out);
+} tn_op_kind;
+
+/* A planned op. Immutable once the plan is done. */
+struct tn_op {
+    const tn_op_kind *kind;
+    const void *attr; /* the kind's attributes, declared in its header */
+    int index, layer; /* place in the op list; section it came from */
+    const char *name; /* for messages: "12.conv2" */
+    int n_in;
+    const int *in; /* tensors */
+    int out;
+    int n_param;
+    int param[4]; /* places in the net's parameter array */
+};
+
+/* An op within a replica: what its kernels see. */
+struct tn_op_run {
+    const tn_op *op;
+    tn_mode mode;
+    int threads;
+    tn_tensor *in, *din; /* n_in each; in[] and out carry shapes in prepare, memory from then on */
+    bool *accumulate;    /* n_in: add to din[i] */
+    tn_tensor out, dout;
+    tn_param **param;  /* n_param; their grad is written in BACKWARD_PARAMS */
+    bool wants_params; /* false: parameters are frozen, BACKWARD_PARAMS is not run */
+    size_t save_bytes;
+    void *save;          /* from forward to backward of one mini-batch, 64-byte aligned */
+    const tn_step *step; /* of the mini-batch in hand */
+    double loss; /* loss ops: sum over valid samples, weighted as in the cfg; set by forward */
+    tn_kernel_run pass[TN_PASSES];
+};
+
+/* Chooses a kernel for every pass that the mode has and that is wanted. `only` names a kernel to be
+ * preferred ("ref"; NULL: table order); kinds without it take their usual one. */
+tn_status tn_op_prepare(tn_op_run *r, const char *only);
+tn_status tn_op_forward(tn_op_run *r);
+tn_status tn_op_backward(tn_op_run *r);
+void tn_op_release(tn_op_run *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

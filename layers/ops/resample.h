@@ -1,0 +1,23 @@
+/* Brings a skip connection to another shape as pjreddie's [shortcut] does. With
+ * step = max(1, in.w / out.w) and spread = max(1, out.w / in.w) (h alike),
+ *   out[y*spread, x*spread, c] = factor * in[y*step, x*step, c]   over the overlapping part,
+ * zero elsewhere (cells between, channels beyond in.c). */
+#ifndef TN_OPS_RESAMPLE_H
+#define TN_OPS_RESAMPLE_H
+
+#include "layers/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tn_resample_attr {
+    double factor;
+} tn_resample_attr;
+
+extern const tn_op_kind tn_op_resample;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+/* A replica: a net made ready to run with a batch size, a mode and a number of threads.
+ *
+ * Creating one chooses kernels, lays out every buffer once in a single block and takes the memory;
+ * afterwards nothing allocates. Several replicas (training, validation, other batch sizes) share a
+ * net's parameters. */
+#ifndef TN_NET_RUN_H
+#define TN_NET_RUN_H
+
+#include "layers/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tn_run_options {
+    tn_mode mode;
+    int batch;           /* images of one mini-batch */
+    int threads;         /* 0: all */
+    const char *kernels; /* kernel to be preferred everywhere ("ref"); NULL: the best */
+    const int *keep;     /* tensors whose value and gradient outlive the pass: heat maps */
+    int n_keep;
+    int output; /* tensor that INFER and GRAD_FIXED_STATS run to; -1: the plan's output */
+} tn_run_options;
+
+typedef struct tn_run tn_run;
+
+/* `param` is the net's array (plan->n_params), shared; it must outlive the replica. */
+tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_options *options,
+                        tn_run **out);
+void tn_run_free(tn_run *run);
+
+/* The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
+tn_tensor tn_run_input(const tn_run *run);
+/* The output: (batch,h,w,c) of the plan's output (probabilities, as a rule). */
+tn_tensor tn_run_output(const tn_run *run);
+/* Value and gradient of a kept tensor (or of input and output). data is NULL when not in memory. */
+tn_tensor tn_run_value(const tn_run *run, int tensor);
+tn_tensor tn_run_gradient(const tn_run *run, int tensor);
+
+/* Forward through every live op. The step must stay valid until backward has run. */
+tn_status tn_run_forward(tn_run *run, const tn_step *step);
+
+/* Backward: adds to the gradients of every parameter that learns. `from_output`: the caller has
+ * filled tn_run_gradient(output), which joins the losses' own gradients; else only losses are
+ * sources. */
+tn_status tn_run_backward(tn_run *run, bool from_output);
+
+/* Sum over the mini-batch's valid samples of all losses, weighted as in the cfg; main: of the loss
+ * at the net's end alone. Valid after a forward with step->truth. */
+double tn_run_loss(const tn_run *run);
+double tn_run_main_loss(const tn_run *run);
+
+/* Bytes of the block, and what it would be if nothing shared memory: for reports. */
+size_t tn_run_bytes(const tn_run *run);
+size_t tn_run_bytes_unshared(const tn_run *run);
+
+/* The live ops in order with their chosen kernels, for reports and benchmarks. */
+int tn_run_ops(const tn_run *run);
+tn_op_run *tn_run_op(const tn_run *run, int i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
