@@ -1,0 +1,34 @@
+#include "layers/ops/convolution_kernels.h"
+
+static unsigned keeps(const tn_op *op) {
+    (void)op;
+    return TN_KEEPS_IN(0);
+}
+
+static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tensor *out) {
+    const tn_convolution_attr *a = op->attr;
+    const double taps = (double)a->kh * a->kw * (in->c / a->groups);
+    return taps * out->h * out->w * out->c;
+}
+
+static const tn_kernel *const forward[] = {
+    &tn_convolution_forward_ref,
+    NULL,
+};
+
+static const tn_kernel *const backward_data[] = {
+    &tn_convolution_backward_data_ref,
+    NULL,
+};
+
+static const tn_kernel *const backward_params[] = {
+    &tn_convolution_backward_params_ref,
+    NULL,
+};
+
+const tn_op_kind tn_op_convolution = {
+    .name = "convolution",
+    .kernels = {forward, backward_data, backward_params},
+    .keeps = keeps,
+    .multiply_adds = multiply_adds,
+};
