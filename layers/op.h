@@ -42,13 +42,17 @@ typedef struct tn_kernel_run tn_kernel_run;
 
 /* One implementation of one pass of one op kind.
  *
- * prepare: op, views (without memory), parameters, mode and threads are known. Sets scratch_bytes
- * (memory that lives during this pass only) and, forward only, may set r->save_bytes (kept from
- * forward to backward). It may allocate k->state. Returns TN_REFUSED when it cannot serve, TN_FAIL
- * on a real error. run: must not allocate. Reads r->in, r->out, writes as its pass says: TN_FORWARD
- * out TN_BACKWARD_DATA    din[i] for each din[i].data != NULL: added to where accumulate[i], else
- * overwritten TN_BACKWARD_PARAMS  adds to param[i]->grad (runs before BACKWARD_DATA) The executor
- * zeroes nothing: a kernel that overwrites covers every element (gaps of pitch excepted). */
+ * prepare: the op, its views (shapes without memory; din[i].n == 0: not wanted), parameters, mode
+ * and threads are known. Sets k->scratch_bytes (memory that lives during this pass only) and,
+ * forward only, may set r->save_bytes (kept from forward to backward). It may allocate k->state.
+ * Returns TN_REFUSED when it cannot serve, TN_FAIL on a real error.
+ *
+ * run must not allocate. What it writes depends on its pass:
+ *   TN_FORWARD          out
+ *   TN_BACKWARD_DATA    each din[i] with memory: added to where accumulate[i], else overwritten. A
+ * kind without BACKWARD_PARAMS kernels adds to its parameters' gradients here, when wants_params
+ *   TN_BACKWARD_PARAMS  adds to param[i]->grad; runs before BACKWARD_DATA
+ * Nothing is zeroed for a kernel: one that overwrites covers every element. */
 typedef struct tn_kernel {
     const char *name;
     tn_status (*prepare)(tn_op_run *r, tn_kernel_run *k);
@@ -95,8 +99,9 @@ struct tn_op_run {
     const tn_op *op;
     tn_mode mode;
     int threads;
-    tn_tensor *in, *din; /* n_in each; in[] and out carry shapes in prepare, memory from then on */
-    bool *accumulate;    /* n_in: add to din[i] */
+    tn_tensor *in,
+        *din;         /* n_in each; shapes in prepare, memory from then on; din.n == 0: unwanted */
+    bool *accumulate; /* n_in: add to din[i] */
     tn_tensor out, dout;
     tn_param **param;  /* n_param; their grad is written in BACKWARD_PARAMS */
     bool wants_params; /* false: parameters are frozen, BACKWARD_PARAMS is not run */

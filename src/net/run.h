@@ -19,7 +19,8 @@ typedef struct tn_run_options {
     const char *kernels; /* kernel to be preferred everywhere ("ref"); NULL: the best */
     const int *keep;     /* tensors whose value and gradient outlive the pass: heat maps */
     int n_keep;
-    int output; /* tensor that INFER and GRAD_FIXED_STATS run to; -1: the plan's output */
+    int output;           /* tensor that INFER and GRAD_FIXED_STATS run to; -1: the plan's output */
+    bool output_gradient; /* backward starts from a gradient that the caller puts at the output */
 } tn_run_options;
 
 typedef struct tn_run tn_run;
@@ -40,10 +41,10 @@ tn_tensor tn_run_gradient(const tn_run *run, int tensor);
 /* Forward through every live op. The step must stay valid until backward has run. */
 tn_status tn_run_forward(tn_run *run, const tn_step *step);
 
-/* Backward: adds to the gradients of every parameter that learns. `from_output`: the caller has
- * filled tn_run_gradient(output), which joins the losses' own gradients; else only losses are
- * sources. */
-tn_status tn_run_backward(tn_run *run, bool from_output);
+/* Backward: adds to the gradients of every parameter that learns. Sources are the losses and, with
+ * output_gradient (and always in GRAD_FIXED_STATS), what the caller put into
+ * tn_run_gradient(output). */
+tn_status tn_run_backward(tn_run *run);
 
 /* Sum over the mini-batch's valid samples of all losses, weighted as in the cfg; main: of the loss
  * at the net's end alone. Valid after a forward with step->truth. */

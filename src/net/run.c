@@ -1,0 +1,374 @@
+/* A replica: which ops live, who writes each gradient first, where everything lies. */
+#include "src/net/run.h"
+
+#include "layers/ops/loss.h"
+#include "src/net/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#else
+static int omp_get_max_threads(void) {
+    return 1;
+}
+#endif
+
+/* One plan tensor in this replica. Places are in the layout; -1: not in memory. */
+typedef struct tensor_state {
+    bool live, needs_grad, has_grad, kept;
+    int value_item, grad_item;
+    tn_tensor value, grad;
+} tensor_state;
+
+struct tn_run {
+    const tn_plan *plan;
+    tn_param *param;
+    tn_run_options options;
+    int output;
+    tensor_state *tensor; /* plan->n_tensors */
+    tn_op_run *op;        /* n_ops, the live ones in order */
+    bool *goes_back;      /* n_ops: this op's backward runs */
+    int n_ops;
+    tn_layout_item *item;
+    int n_items;
+    void *block;
+    size_t bytes, bytes_unshared;
+    tn_arena arena;
+};
+
+static bool is_loss_source(const tn_run *run, const tn_op *op) {
+    return run->options.mode == TN_TRAIN && tn_op_has_loss(op);
+}
+
+/* ---- which ops live, which tensors need a gradient ---- */
+
+/* Marks what the output needs, and in training what every loss needs; the rest (training-only heads
+ * in inference) is left out. Returns the number of live ops. */
+static int mark_live(tn_run *run) {
+    const tn_plan *plan = run->plan;
+    run->tensor[run->output].live = true;
+    int live = 0;
+    for (int i = plan->n_ops - 1; i >= 0; i--) {
+        const tn_op *op = &plan->op[i];
+        if (is_loss_source(run, op)) run->tensor[op->out].live = true;
+        if (!run->tensor[op->out].live) continue;
+        for (int j = 0; j < op->n_in; j++) run->tensor[op->in[j]].live = true;
+        live++;
+    }
+    run->tensor[plan->input].live = true;
+    return live;
+}
+
+static bool op_learns(const tn_run *run, const tn_op *op) {
+    if (run->options.mode != TN_TRAIN) return false;
+    for (int i = 0; i < op->n_param; i++) {
+        const tn_param_spec *spec = &run->plan->param[op->param[i]];
+        if (!spec->frozen && tn_param_learns(spec)) return true;
+    }
+    return false;
+}
+
+static void mark_needs_grad(tn_run *run) {
+    if (run->options.mode == TN_INFER) return;
+    for (int i = 0; i < run->options.n_keep; i++)
+        run->tensor[run->options.keep[i]].needs_grad = true;
+    if (run->plan->grad_input) run->tensor[run->plan->input].needs_grad = true;
+    for (int i = 0; i < run->n_ops; i++) {
+        const tn_op *op = run->op[i].op;
+        bool needs = op_learns(run, op);
+        for (int j = 0; j < op->n_in; j++) needs |= run->tensor[op->in[j]].needs_grad;
+        if (needs) run->tensor[op->out].needs_grad = true;
+    }
+}
+
+/* Walks backward once: an op goes back when its output's gradient exists (or it is a loss), and the
+ * first op to reach a tensor overwrites its gradient, later ones add. */
+static void mark_backward(tn_run *run) {
+    if (run->options.mode == TN_INFER) return;
+    if (run->options.output_gradient) run->tensor[run->output].has_grad = true;
+    for (int i = run->n_ops - 1; i >= 0; i--) {
+        tn_op_run *r = &run->op[i];
+        tensor_state *out = &run->tensor[r->op->out];
+        if (!out->needs_grad) continue;
+        run->goes_back[i] = out->has_grad || is_loss_source(run, r->op);
+        if (!run->goes_back[i]) continue;
+        r->wants_params = op_learns(run, r->op);
+        for (int j = 0; j < r->op->n_in; j++) {
+            tensor_state *in = &run->tensor[r->op->in[j]];
+            if (!in->needs_grad) continue;
+            r->accumulate[j] = in->has_grad;
+            in->has_grad = true;
+            r->din[j] = in->value;
+        }
+    }
+}
+
+/* ---- memory ---- */
+
+static int add_item(tn_run *run, size_t bytes, int first, int last) {
+    run->item[run->n_items] = (tn_layout_item){.bytes = bytes, .first = first, .last = last};
+    return run->n_items++;
+}
+
+static int back_time(const tn_run *run, int i) {
+    return 2 * run->n_ops - 1 - i;
+}
+
+static size_t tensor_bytes(const tn_tensor *t) {
+    return tn_pixels(t) * (size_t)t->pitch * sizeof(tn_real);
+}
+
+/* Lifetimes: forward of live op i is time i, its backward time 2n-1-i; 2n is after everything. */
+static void lay_out_tensors(tn_run *run) {
+    const int end = 2 * run->n_ops;
+    for (int t = 0; t < run->plan->n_tensors; t++) {
+        tensor_state *s = &run->tensor[t];
+        if (!s->live) continue;
+        const bool all_along = t == run->plan->input;
+        const bool to_the_end = all_along || s->kept || t == run->output;
+        int first = all_along ? 0 : end, last = to_the_end ? end : 0;
+        int grad_first = end,
+            grad_last = s->kept || t == run->plan->input || t == run->output ? end : 0;
+        if (t == run->output && run->options.output_gradient) grad_first = 0;
+        for (int i = 0; i < run->n_ops; i++) {
+            const tn_op *op = run->op[i].op;
+            const unsigned keeps = run->goes_back[i] && op->kind->keeps ? op->kind->keeps(op) : 0;
+            if (op->out == t) {
+                if (i < first) first = i;
+                if (i > last) last = i;
+                if ((keeps & TN_KEEPS_OUT) && back_time(run, i) > last) last = back_time(run, i);
+                if (run->goes_back[i] && back_time(run, i) > grad_last)
+                    grad_last = back_time(run, i);
+            }
+            for (int j = 0; j < op->n_in; j++) {
+                if (op->in[j] != t) continue;
+                if (i > last) last = i;
+                if ((keeps & TN_KEEPS_IN(j)) && back_time(run, i) > last) last = back_time(run, i);
+                if (run->op[i].din[j].n && back_time(run, i) < grad_first) {
+                    grad_first = back_time(run, i);
+                }
+            }
+        }
+        s->value_item = add_item(run, tensor_bytes(&s->value), first, last);
+        if (s->has_grad) {
+            if (grad_last < grad_first) grad_last = grad_first;
+            s->grad_item = add_item(run, tensor_bytes(&s->value), grad_first, grad_last);
+        }
+    }
+}
+
+typedef struct op_items {
+    int save, scratch[TN_PASSES];
+} op_items;
+
+static void lay_out_ops(tn_run *run, op_items *items) {
+    for (int i = 0; i < run->n_ops; i++) {
+        tn_op_run *r = &run->op[i];
+        items[i].save = -1;
+        if (r->save_bytes) {
+            items[i].save =
+                add_item(run, r->save_bytes, i, run->goes_back[i] ? back_time(run, i) : i);
+        }
+        for (tn_pass p = TN_FORWARD; p < TN_PASSES; p++) {
+            const int when = p == TN_FORWARD ? i : back_time(run, i);
+            items[i].scratch[p] =
+                r->pass[p].scratch_bytes ? add_item(run, r->pass[p].scratch_bytes, when, when) : -1;
+        }
+    }
+}
+
+static void *item_memory(const tn_run *run, int item) {
+    return item < 0 ? NULL : (char *)run->block + run->item[item].offset;
+}
+
+static void hand_out_memory(tn_run *run, const op_items *items) {
+    for (int t = 0; t < run->plan->n_tensors; t++) {
+        tensor_state *s = &run->tensor[t];
+        s->value.data = item_memory(run, s->value_item);
+        s->grad = s->value;
+        s->grad.data = item_memory(run, s->grad_item);
+    }
+    for (int i = 0; i < run->n_ops; i++) {
+        tn_op_run *r = &run->op[i];
+        for (int j = 0; j < r->op->n_in; j++) {
+            const tensor_state *in = &run->tensor[r->op->in[j]];
+            r->in[j] = in->value;
+            if (r->din[j].n) r->din[j] = in->grad;
+        }
+        r->out = run->tensor[r->op->out].value;
+        r->dout = run->tensor[r->op->out].grad;
+        r->save = item_memory(run, items[i].save);
+        for (tn_pass p = TN_FORWARD; p < TN_PASSES; p++) {
+            r->pass[p].scratch = item_memory(run, items[i].scratch[p]);
+        }
+    }
+}
+
+static tn_status take_memory(tn_run *run) {
+    const size_t most = 2 * (size_t)run->plan->n_tensors + (1 + TN_PASSES) * (size_t)run->n_ops;
+    run->item = tn_arena_alloc(&run->arena, most * sizeof *run->item);
+    op_items *items = tn_arena_alloc(&run->arena, (size_t)(run->n_ops + 1) * sizeof *items);
+    if (!run->item || !items) return TN_FAIL;
+    lay_out_tensors(run);
+    lay_out_ops(run, items);
+    for (int i = 0; i < run->n_items; i++) run->bytes_unshared += run->item[i].bytes;
+    run->bytes = tn_layout_pack(run->item, run->n_items);
+    if (run->bytes == (size_t)-1) return tn_fail("out of memory while laying out buffers");
+    run->block = tn_pages_alloc(run->bytes);
+    if (!run->block) {
+        return tn_fail_in("mini-batch of %d images (a smaller one needs less: raise subdivisions)",
+                          run->options.batch);
+    }
+    hand_out_memory(run, items);
+    return TN_OK;
+}
+
+/* ---- creating ---- */
+
+static tn_status set_up_op(tn_run *run, tn_op_run *r, const tn_op *op) {
+    const size_t n = (size_t)op->n_in;
+    *r = (tn_op_run){.op = op, .mode = run->options.mode, .threads = run->options.threads};
+    r->in = tn_arena_alloc(&run->arena, n * sizeof *r->in);
+    r->din = tn_arena_alloc(&run->arena, n * sizeof *r->din);
+    r->accumulate = tn_arena_alloc(&run->arena, n * sizeof *r->accumulate);
+    r->param = tn_arena_alloc(&run->arena, (size_t)op->n_param * sizeof *r->param);
+    if (!r->in || !r->din || !r->accumulate || !r->param) return TN_FAIL;
+    for (int i = 0; i < op->n_param; i++) r->param[i] = &run->param[op->param[i]];
+    for (int i = 0; i < op->n_in; i++) r->in[i] = run->tensor[op->in[i]].value;
+    r->out = run->tensor[op->out].value;
+    return TN_OK;
+}
+
+static void set_up_tensors(tn_run *run) {
+    for (int t = 0; t < run->plan->n_tensors; t++) {
+        const tn_shape s = run->plan->tensor[t].shape;
+        run->tensor[t].value =
+            (tn_tensor){.n = run->options.batch, .h = s.h, .w = s.w, .c = s.c, .pitch = s.c};
+        run->tensor[t].value_item = run->tensor[t].grad_item = -1;
+    }
+    for (int i = 0; i < run->options.n_keep; i++) run->tensor[run->options.keep[i]].kept = true;
+}
+
+static tn_status set_up(tn_run *run) {
+    const tn_plan *plan = run->plan;
+    run->tensor = tn_arena_alloc(&run->arena, (size_t)plan->n_tensors * sizeof *run->tensor);
+    if (!run->tensor) return TN_FAIL;
+    set_up_tensors(run);
+    const int live = mark_live(run);
+    run->op = tn_arena_alloc(&run->arena, (size_t)(live + 1) * sizeof *run->op);
+    run->goes_back = tn_arena_alloc(&run->arena, (size_t)(live + 1) * sizeof *run->goes_back);
+    if (!run->op || !run->goes_back) return TN_FAIL;
+    for (int i = 0; i < plan->n_ops; i++) {
+        if (!run->tensor[plan->op[i].out].live) continue;
+        TN_TRY(set_up_op(run, &run->op[run->n_ops++], &plan->op[i]));
+    }
+    mark_needs_grad(run);
+    mark_backward(run);
+    for (int i = 0; i < run->n_ops; i++) {
+        tn_op_run *r = &run->op[i];
+        if (run->goes_back[i] && run->tensor[r->op->out].has_grad) r->dout = r->out;
+        TN_TRY(tn_op_prepare(r, run->options.kernels));
+    }
+    return take_memory(run);
+}
+
+tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_options *options,
+                        tn_run **out) {
+    *out = NULL;
+    if (options->batch < 1)
+        return tn_fail("mini-batch of %d images, expected at least 1", options->batch);
+    tn_run *run = calloc(1, sizeof *run);
+    if (!run) return tn_fail("out of memory");
+    run->plan = plan;
+    run->param = param;
+    run->options = *options;
+    if (options->mode == TN_GRAD_FIXED_STATS) run->options.output_gradient = true;
+    if (run->options.threads < 1) run->options.threads = omp_get_max_threads();
+    const bool whole = options->mode == TN_TRAIN || options->output < 0;
+    run->output = whole ? plan->output : options->output;
+    const tn_status status = set_up(run);
+    if (status != TN_OK) {
+        tn_run_free(run);
+        return status;
+    }
+    *out = run;
+    return TN_OK;
+}
+
+void tn_run_free(tn_run *run) {
+    if (!run) return;
+    for (int i = 0; i < run->n_ops; i++) tn_op_release(&run->op[i]);
+    tn_pages_free(run->block, run->bytes);
+    tn_arena_free(&run->arena);
+    free(run);
+}
+
+/* ---- running ---- */
+
+tn_status tn_run_forward(tn_run *run, const tn_step *step) {
+    for (int i = 0; i < run->n_ops; i++) {
+        tn_op_run *r = &run->op[i];
+        r->step = step;
+        r->loss = 0;
+        if (tn_op_forward(r) != TN_OK)
+            return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
+    }
+    return TN_OK;
+}
+
+tn_status tn_run_backward(tn_run *run) {
+    for (int i = run->n_ops - 1; i >= 0; i--) {
+        tn_op_run *r = &run->op[i];
+        if (!run->goes_back[i]) continue;
+        if (tn_op_backward(r) != TN_OK)
+            return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
+    }
+    return TN_OK;
+}
+
+double tn_run_loss(const tn_run *run) {
+    double sum = 0;
+    for (int i = 0; i < run->n_ops; i++) sum += run->op[i].loss;
+    return sum;
+}
+
+double tn_run_main_loss(const tn_run *run) {
+    for (int i = run->n_ops - 1; i >= 0; i--) {
+        if (tn_op_has_loss(run->op[i].op)) return run->op[i].loss;
+    }
+    return 0;
+}
+
+tn_tensor tn_run_input(const tn_run *run) {
+    return run->tensor[run->plan->input].value;
+}
+
+tn_tensor tn_run_output(const tn_run *run) {
+    return run->tensor[run->output].value;
+}
+
+tn_tensor tn_run_value(const tn_run *run, int tensor) {
+    return run->tensor[tensor].value;
+}
+
+tn_tensor tn_run_gradient(const tn_run *run, int tensor) {
+    return run->tensor[tensor].grad;
+}
+
+size_t tn_run_bytes(const tn_run *run) {
+    return run->bytes;
+}
+
+size_t tn_run_bytes_unshared(const tn_run *run) {
+    return run->bytes_unshared;
+}
+
+int tn_run_ops(const tn_run *run) {
+    return run->n_ops;
+}
+
+tn_op_run *tn_run_op(const tn_run *run, int i) {
+    return &run->op[i];
+}
