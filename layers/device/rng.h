@@ -18,9 +18,10 @@ typedef enum tn_rng_purpose {
     TN_RNG_SHUFFLE = 2, /* order of an epoch */
     TN_RNG_AUGMENT = 3, /* augmentation of a sample */
     TN_RNG_DROPOUT = 4,
-    TN_RNG_SPLIT = 5,   /* training and validation cases, folds */
-    TN_RNG_SYNTH = 6,   /* generated sample images */
-    TN_RNG_RESAMPLE = 7 /* bootstrap intervals, permutation tests */
+    TN_RNG_SPLIT = 5,    /* training and validation cases, folds */
+    TN_RNG_SYNTH = 6,    /* generated sample images */
+    TN_RNG_RESAMPLE = 7, /* bootstrap intervals, permutation tests */
+    TN_RNG_SCHEDULE = 8  /* learning rate of policy=random */
 } tn_rng_purpose;
 
 /* The four words of Philox4x32-10 for this key (low word first) and counter. */
