@@ -1,0 +1,124 @@
+/* Every convolution kernel against the reference, on seeded random shapes. */
+#include "layers/device/rng.h"
+#include "layers/ops/convolution.h"
+#include "tests/support/op_harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { SHAPES = 320 };
+
+static int pick(tn_rng *rng, const int *from, int count) {
+    return from[tn_rng_below(rng, (uint32_t)count)];
+}
+#define PICK(rng, ...)                                                                             \
+    pick(rng, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+
+static void set_case(tn_harness_case *c, const tn_convolution_attr *a, tn_tensor in, int filters,
+                     char *text, size_t bytes) {
+    snprintf(text, bytes, "kernel=%dx%d stride=%dx%d pad=%dx%d dilation=%d groups=%d", a->kh, a->kw,
+             a->stride_y, a->stride_x, a->pad_y, a->pad_x, a->dilation, a->groups);
+    *c = (tn_harness_case){
+        .kind = &tn_op_convolution,
+        .attr = a,
+        .text = text,
+        .mode = TN_TRAIN,
+        .n_in = 1,
+        .n_param = 1,
+        .exact_for_integers = true,
+    };
+    c->in[0] = in;
+    c->out = (tn_tensor){
+        .n = in.n,
+        .h = tn_convolution_extent(in.h, a->kh, a->stride_y, a->pad_y, a->dilation),
+        .w = tn_convolution_extent(in.w, a->kw, a->stride_x, a->pad_x, a->dilation),
+        .c = filters,
+    };
+    c->param[0] = (tn_param_spec){
+        .kind = TN_PARAM_WEIGHTS, .dim = {filters, in.c / a->groups, a->kh, a->kw}, .n_dim = 4};
+}
+
+static void random_shapes_agree(void **state) {
+    (void)state;
+    int tried = 0;
+    for (uint64_t seed = 1; tried < SHAPES; seed++) {
+        tn_rng rng = tn_rng_stream(seed, TN_RNG_SYNTH, 0, 0, 0);
+        tn_convolution_attr a = {.dilation = PICK(&rng, 1, 1, 1, 1, 2, 3)};
+        a.kh = PICK(&rng, 1, 3, 3, 5, 5, 7, 2);
+        a.kw = PICK(&rng, a.kh, a.kh, a.kh, 1, 3);
+        a.stride_y = PICK(&rng, 1, 1, 1, 2, 2, 3);
+        a.stride_x = PICK(&rng, a.stride_y, a.stride_y, a.stride_y, 1, 2);
+        a.pad_y = PICK(&rng, a.kh / 2, a.kh / 2, 0, 1, a.kh);
+        a.pad_x = PICK(&rng, a.pad_y, a.pad_y, 0, 2);
+        a.groups = PICK(&rng, 1, 1, 1, 2, 3, 4, 8, 16);
+        const int channels = PICK(&rng, 1, 1, 2, 3, 4, 4, 8, 8, 16, 5);
+        const int filters = PICK(&rng, channels, channels, channels, 1, 2, 4, 8, 9);
+        const int h = 1 + (int)tn_rng_below(&rng, 13), w = 1 + (int)tn_rng_below(&rng, 13);
+        tn_tensor in = {.n = PICK(&rng, 1, 1, 2, 3), .h = h, .w = w, .c = channels * a.groups};
+        if (in.c * in.c > 4096 && a.kh > 3) in.n = 1;
+        if (PICK(&rng, 0, 0, 0, 1)) in.pitch = in.c + PICK(&rng, 1, 4, 8, 16);
+        tn_harness_case c;
+        char text[160];
+        set_case(&c, &a, in, filters * a.groups, text, sizeof text);
+        if (c.out.h == 0 || c.out.w == 0) continue;
+        if (PICK(&rng, 0, 0, 0, 1)) c.out.pitch = c.out.c + PICK(&rng, 1, 4, 8, 16);
+        tried++;
+        const char *wrong = tn_harness_check(&c, seed);
+        if (wrong) fail_msg("%s", wrong);
+        c.mode = TN_INFER;
+        wrong = tn_harness_check(&c, seed);
+        if (wrong) fail_msg("%s", wrong);
+    }
+}
+
+/* Layers of the nets in cfg/, at a small batch and a cut field. */
+static void layers_of_the_nets_agree(void **state) {
+    (void)state;
+    static const struct {
+        int c, filters, k, stride, groups, size;
+    } layer[] = {
+        {3, 64, 7, 2, 1, 37},     {64, 64, 1, 1, 1, 14},   {64, 64, 5, 1, 16, 15},
+        {128, 128, 5, 2, 16, 14}, {128, 128, 5, 1, 16, 9}, {256, 256, 5, 2, 16, 9},
+        {256, 256, 5, 1, 16, 7},  {512, 512, 5, 1, 16, 5}, {64, 256, 1, 2, 1, 9},
+        {64, 64, 3, 1, 1, 9},     {32, 32, 3, 2, 32, 11},  {128, 128, 3, 1, 32, 7},
+        {48, 48, 5, 1, 3, 7},     {3, 96, 11, 4, 1, 31},   {24, 24, 5, 1, 24, 8},
+        {128, 128, 5, 1, 8, 6},   {96, 96, 3, 1, 4, 6},    {40, 80, 5, 2, 5, 9},
+    };
+    for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
+        const int k = layer[i].k, s = layer[i].stride;
+        const tn_convolution_attr a = {k, k, s, s, k / 2, k / 2, 1, layer[i].groups};
+        const tn_tensor in = {.n = 2, .h = layer[i].size, .w = layer[i].size, .c = layer[i].c};
+        tn_harness_case c;
+        char text[160];
+        set_case(&c, &a, in, layer[i].filters, text, sizeof text);
+        const char *wrong = tn_harness_check(&c, i);
+        if (wrong) fail_msg("%s", wrong);
+    }
+}
+
+/* No kernel may pass by refusing everything. */
+static void every_kernel_served(void **state) {
+    (void)state;
+    for (int pass = 0; pass < TN_PASSES; pass++) {
+        const tn_kernel *const *table = tn_op_convolution.kernels[pass];
+        for (int i = 0; table[i]; i++)
+            if (tn_harness_served(table[i]) < 20)
+                fail_msg("%s, kernel %s: served %d times", tn_pass_name((tn_pass)pass),
+                         table[i]->name, tn_harness_served(table[i]));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(layers_of_the_nets_agree),
+        cmocka_unit_test(every_kernel_served),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
