@@ -15,7 +15,9 @@ PREFIX ?= /usr/local
 has = $(shell pkg-config --exists $(1) 2>/dev/null && echo 1 || echo 0)
 header = $(shell printf '\#include <$(1)>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 DNNL   ?= $(call header,dnnl.h)
-OPENCV ?= $(call has,opencv4)
+# Debian's libopencv-dev has the .pc file; the five module packages that are needed do not.
+OPENCV_INCLUDE := $(firstword $(wildcard /usr/include/opencv4 /usr/local/include/opencv4))
+OPENCV ?= $(if $(wildcard $(OPENCV_INCLUDE)/opencv2/photo.hpp),1,$(call has,opencv4))
 OPENMP ?= 1
 WERROR ?= 0
 SAN    ?=
@@ -44,7 +46,7 @@ ifeq ($(DNNL),1)
 LDLIBS += -ldnnl
 endif
 ifeq ($(OPENCV),1)
-CXXFLAGS += $(shell pkg-config --cflags opencv4)
+CXXFLAGS += $(if $(filter 1,$(call has,opencv4)),$(shell pkg-config --cflags opencv4),-isystem $(OPENCV_INCLUDE))
 LDLIBS += -lopencv_photo -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core -lstdc++
 endif
 

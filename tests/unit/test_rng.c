@@ -1,10 +1,11 @@
 #include "layers/device/rng.h"
 
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 /* Known answers published with the Random123 library for philox4x32, 10 rounds. */
 static void philox_known_answers(void **state) {

@@ -1,0 +1,110 @@
+#include "src/data/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+tn_status tn_fail_errno(const char *format, ...) {
+    const char *why = strerror(errno);
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return tn_fail("%s: %s", text, why);
+}
+
+static tn_status read_open_file(FILE *file, const char *path, size_t max_bytes, uint8_t **bytes,
+                                size_t *size) {
+    struct stat info;
+    if (fstat(fileno(file), &info) != 0) return tn_fail_errno("%s: cannot be read", path);
+    if (!S_ISREG(info.st_mode)) return tn_fail("%s: not a file", path);
+    if (info.st_size < 0 || (uintmax_t)info.st_size > max_bytes)
+        return tn_fail("%s: %jd bytes are more than the %zu that are read", path,
+                       (intmax_t)info.st_size, max_bytes);
+    size_t expected = (size_t)info.st_size;
+    uint8_t *buffer = malloc(expected + 1);
+    if (!buffer) return tn_fail("%s: no memory for its %zu bytes", path, expected);
+    size_t got = fread(buffer, 1, expected, file);
+    if (ferror(file) || got != expected) {
+        free(buffer);
+        return tn_fail("%s: %zu of %zu bytes could be read", path, got, expected);
+    }
+    buffer[got] = 0;
+    *bytes = buffer;
+    *size = got;
+    return TN_OK;
+}
+
+tn_status tn_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size_t *size) {
+    *bytes = NULL;
+    *size = 0;
+    FILE *file = fopen(path, "rb");
+    if (!file) return tn_fail_errno("%s: cannot be opened", path);
+    tn_status status = read_open_file(file, path, max_bytes, bytes, size);
+    fclose(file);
+    return status;
+}
+
+char *tn_next_line(char **cursor) {
+    char *line = *cursor;
+    if (!line || !*line) return NULL;
+    char *end = strchr(line, '\n');
+    if (end) {
+        *end = 0;
+        *cursor = end + 1;
+    } else {
+        end = line + strlen(line);
+        *cursor = end;
+    }
+    if (end > line && end[-1] == '\r') end[-1] = 0;
+    return line;
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+char *tn_trim(char *text) {
+    while (is_blank(*text)) text++;
+    char *end = text + strlen(text);
+    while (end > text && is_blank(end[-1])) end--;
+    *end = 0;
+    return text;
+}
+
+/* Levenshtein distance of words of at most 63 letters (longer ones are never near). */
+static size_t edit_distance(const char *a, const char *b) {
+    enum { MAX = 64 };
+    size_t n = strlen(a), m = strlen(b), row[MAX];
+    if (n >= MAX || m >= MAX) return MAX;
+    for (size_t j = 0; j <= m; j++) row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+            if (above + 1 < best) best = above + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = above;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *tn_nearest_word(const char *word, const char *const *words, size_t n) {
+    const char *nearest = NULL;
+    size_t best = strlen(word) / 3 + 2; /* one slip a three letters, and at least one */
+    for (size_t i = 0; i < n && words[i]; i++) {
+        size_t d = edit_distance(word, words[i]);
+        if (d < best) {
+            best = d;
+            nearest = words[i];
+        }
+    }
+    return nearest;
+}

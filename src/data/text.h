@@ -1,0 +1,38 @@
+/* Small text files read whole, and their lines. */
+#ifndef TN_DATA_TEXT_H
+#define TN_DATA_TEXT_H
+
+#include "layers/device/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* tn_fail with ": <what errno says>" at the end. */
+tn_status tn_fail_errno(const char *format, ...) TN_PRINTF(1, 2);
+
+/* Reads a whole regular file of at most `max_bytes` bytes. A zero byte follows the last one, not
+ * counted in *size. The caller frees *bytes. Fails on a missing file, a folder, an oversized file.
+ */
+tn_status tn_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size_t *size);
+
+/* The next line of *cursor, cut (in place) at its LF or CRLF; NULL at the end. The text must end in
+ * a zero byte, as tn_read_file leaves it. A last line without LF counts; nothing after LF does not.
+ */
+char *tn_next_line(char **cursor);
+
+/* Cuts spaces, tabs and CRs at both ends, in place; what is inside stays. */
+char *tn_trim(char *text);
+
+/* The entry of `words` (n of them, NULL ends it early) nearest to `word` by edit distance, or NULL
+ * when none is near enough to be what was meant: for "did you mean". */
+const char *tn_nearest_word(const char *word, const char *const *words, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
