@@ -17,48 +17,6 @@ char *tn_text(const char *format, ...) {
     return length < 0 ? NULL : text;
 }
 
-static tn_status read_all(int fd, const char *path, size_t size, char *bytes) {
-    size_t got = 0;
-    while (got < size) {
-        ssize_t n = read(fd, bytes + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return tn_fail("%s: cannot read: %s", path, strerror(errno));
-        if (n == 0) return tn_fail("%s: ended after %zu of %zu bytes", path, got, size);
-        got += (size_t)n;
-    }
-    bytes[size] = 0;
-    return TN_OK;
-}
-
-static tn_status read_open(int fd, const char *path, size_t most, void **bytes, size_t *size) {
-    struct stat info;
-    if (fstat(fd, &info) != 0) return tn_fail("%s: cannot read: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) return tn_fail("%s: is no regular file", path);
-    if ((unsigned long long)info.st_size > most)
-        return tn_fail("%s: has %lld bytes, over the %zu that are read", path,
-                       (long long)info.st_size, most);
-    char *buffer = malloc((size_t)info.st_size + 1);
-    if (!buffer) return tn_fail("%s: out of memory", path);
-    tn_status status = read_all(fd, path, (size_t)info.st_size, buffer);
-    if (status != TN_OK) {
-        free(buffer);
-        return status;
-    }
-    *bytes = buffer;
-    *size = (size_t)info.st_size;
-    return TN_OK;
-}
-
-tn_status tn_file_read(const char *path, size_t most, void **bytes, size_t *size) {
-    *bytes = NULL;
-    *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hang */
-    if (fd < 0) return tn_fail("%s: cannot open: %s", path, strerror(errno));
-    tn_status status = read_open(fd, path, most, bytes, size);
-    close(fd);
-    return status;
-}
-
 static tn_status write_all(int fd, const char *path, const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t n = write(fd, bytes, size);

@@ -1,5 +1,5 @@
-/* Files as data preparation needs them: read whole, or written beside their name and then put in
- * place, so that a name holds the old file or the new one and never half of either. */
+/* Files written beside their name and then put in place, so that a name holds the old file or the
+ * new one and never half of either. */
 #ifndef TN_DATA_FILES_H
 #define TN_DATA_FILES_H
 
@@ -12,10 +12,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Reads a regular file of at most `most` bytes. The buffer is owned by the caller (free) and has a
- * zero byte after its end. Fails, naming the file, on anything else than a regular file too. */
-tn_status tn_file_read(const char *path, size_t most, void **bytes, size_t *size);
 
 /* Writes `size` bytes as `path`: temporary file beside it, fsync, rename. */
 tn_status tn_file_write(const char *path, const void *bytes, size_t size);

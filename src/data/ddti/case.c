@@ -1,6 +1,6 @@
 /* Case files: XML in, by libxml2, with everything switched off that reaches beyond the file. */
 #include "src/data/ddti/case.h"
-#include "src/data/files.h"
+#include "src/data/text.h"
 
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -193,10 +193,10 @@ tn_status tn_ddti_case_parse(const void *bytes, size_t size, const char *name, t
 }
 
 tn_status tn_ddti_case_load(const char *path, tn_ddti_case *out) {
-    void *bytes;
+    uint8_t *bytes;
     size_t size;
     *out = (tn_ddti_case){0};
-    TN_TRY(tn_file_read(path, LARGEST_FILE, &bytes, &size));
+    TN_TRY(tn_read_file(path, LARGEST_FILE, &bytes, &size));
     tn_status status = tn_ddti_case_parse(bytes, size, path, out);
     free(bytes);
     return status;

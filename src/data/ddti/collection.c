@@ -1,5 +1,6 @@
 #include "src/data/ddti/collection.h"
 #include "src/data/files.h"
+#include "src/data/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -136,9 +137,9 @@ static void look_at_colours(const tn_image *pixels, tn_ddti_image *image) {
 }
 
 static tn_status look_at_bytes(tn_ddti_image *image) {
-    void *bytes;
+    uint8_t *bytes;
     tn_image pixels = {0};
-    TN_TRY(tn_file_read(image->path, LARGEST_IMAGE, &bytes, &image->size));
+    TN_TRY(tn_read_file(image->path, LARGEST_IMAGE, &bytes, &image->size));
     image->digest = tn_digest(bytes, image->size);
     tn_status status = tn_image_decode(bytes, image->size, image->path, 3, &pixels);
     if (status == TN_OK) {
@@ -163,10 +164,10 @@ static tn_status look_at_image(tn_ddti_image *image) {
 }
 
 static int same_bytes(const tn_ddti_image *a, const tn_ddti_image *b) {
-    void *x = NULL, *y = NULL;
+    uint8_t *x = NULL, *y = NULL;
     size_t nx, ny;
-    int same = tn_file_read(a->path, LARGEST_IMAGE, &x, &nx) == TN_OK &&
-               tn_file_read(b->path, LARGEST_IMAGE, &y, &ny) == TN_OK && nx == ny &&
+    int same = tn_read_file(a->path, LARGEST_IMAGE, &x, &nx) == TN_OK &&
+               tn_read_file(b->path, LARGEST_IMAGE, &y, &ny) == TN_OK && nx == ny &&
                memcmp(x, y, nx) == 0;
     free(x);
     free(y);
