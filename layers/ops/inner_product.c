@@ -11,16 +11,25 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 }
 
 static const tn_kernel *const forward[] = {
+#if TN_DNNL
+    &tn_inner_product_forward_onednn,
+#endif
     &tn_inner_product_forward_ref,
     NULL,
 };
 
 static const tn_kernel *const backward_data[] = {
+#if TN_DNNL
+    &tn_inner_product_backward_data_onednn,
+#endif
     &tn_inner_product_backward_data_ref,
     NULL,
 };
 
 static const tn_kernel *const backward_params[] = {
+#if TN_DNNL
+    &tn_inner_product_backward_params_onednn,
+#endif
     &tn_inner_product_backward_params_ref,
     NULL,
 };

@@ -1,0 +1,60 @@
+/* Convolution by oneDNN: what the dense ones run on. */
+#include "layers/ops/convolution_kernels.h"
+#include "layers/ops/weighted_onednn.h"
+
+static tn_status describe_weights(const tn_op_run *r, tn_weighted_shapes *shapes) {
+    const tn_convolution_attr *a = r->op->attr;
+    const int channels = r->in[0].c, filters = r->out.c, g = a->groups;
+    const dnnl_dims_t dense = {filters, channels, a->kh, a->kw};
+    const dnnl_dims_t grouped = {g, filters / g, channels / g, a->kh, a->kw};
+    const int n = g > 1 ? 5 : 4;
+    const dnnl_dim_t *dims = g > 1 ? grouped : dense;
+    dnnl_memory_desc_init_by_tag(&shapes->weights, n, dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&shapes->master, n, dims, dnnl_f32,
+                                 g > 1 ? dnnl_goihw : dnnl_oihw);
+    return tn_weighted_onednn_activations(r, shapes);
+}
+
+static tn_status prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass) {
+    const tn_convolution_attr *a = r->op->attr;
+    const dnnl_dims_t stride = {a->stride_y, a->stride_x}, pad = {a->pad_y, a->pad_x};
+    const dnnl_dims_t holes = {a->dilation - 1, a->dilation - 1};
+    tn_weighted_shapes s;
+    TN_TRY(describe_weights(r, &s));
+    dnnl_convolution_desc_t forward, backward;
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &forward, r->mode == TN_INFER ? dnnl_forward_inference : dnnl_forward_training,
+        dnnl_convolution_direct, &s.src, &s.weights, NULL, &s.dst, stride, holes, pad, pad);
+    if (status == dnnl_success && pass == TN_BACKWARD_DATA)
+        status = dnnl_dilated_convolution_backward_data_desc_init(
+            &backward, dnnl_convolution_direct, &s.src, &s.weights, &s.dst, stride, holes, pad,
+            pad);
+    if (status == dnnl_success && pass == TN_BACKWARD_PARAMS)
+        status = dnnl_dilated_convolution_backward_weights_desc_init(
+            &backward, dnnl_convolution_direct, &s.src, &s.weights, NULL, &s.dst, stride, holes,
+            pad, pad);
+    /* The library has no words for some shapes that are sound, like padding beyond the kernel. */
+    if (status != dnnl_success) return TN_REFUSED;
+    return tn_weighted_onednn_prepare(r, k, pass, pass == TN_FORWARD ? &forward : &backward,
+                                      &forward, &s);
+}
+
+static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {
+    return prepare(r, k, TN_FORWARD);
+}
+
+static tn_status prepare_backward_data(tn_op_run *r, tn_kernel_run *k) {
+    return prepare(r, k, TN_BACKWARD_DATA);
+}
+
+static tn_status prepare_backward_params(tn_op_run *r, tn_kernel_run *k) {
+    return prepare(r, k, TN_BACKWARD_PARAMS);
+}
+
+const tn_kernel tn_convolution_forward_onednn = {
+    "onednn", prepare_forward, tn_weighted_onednn_forward, tn_weighted_onednn_release};
+const tn_kernel tn_convolution_backward_data_onednn = {
+    "onednn", prepare_backward_data, tn_weighted_onednn_backward_data, tn_weighted_onednn_release};
+const tn_kernel tn_convolution_backward_params_onednn = {"onednn", prepare_backward_params,
+                                                         tn_weighted_onednn_backward_params,
+                                                         tn_weighted_onednn_release};

@@ -1,0 +1,298 @@
+#include "layers/ops/weighted_onednn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { ALIGN = 64, MAX_ARGS = 4 };
+
+/* A primitive with its memory objects, their data set before each execution. */
+typedef struct call {
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t arg[MAX_ARGS];
+    int n_args;
+    size_t scratchpad_bytes;
+} call;
+
+typedef struct state {
+    dnnl_stream_t stream;
+    call compute, reorder; /* reorder: master to packed, or packed gradients onto plain ones */
+    size_t packed_bytes, result_at;
+    void *packed; /* weights in the primitive's format */
+    int threads;
+    bool is_packed;
+    uint64_t version;
+    const tn_real *master;
+} state;
+
+/* ---- the library ---- */
+
+static dnnl_engine_t engine;
+static dnnl_status_t engine_status = dnnl_runtime_error;
+static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
+
+static void make_engine(void) {
+    engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0);
+}
+
+/* The library takes OpenMP's thread count of the calling thread; this keeps it to the op's. */
+static int set_threads(int threads) {
+#ifdef _OPENMP
+    const int before = omp_get_max_threads();
+    if (before != threads) omp_set_num_threads(threads);
+    return before;
+#else
+    return threads;
+#endif
+}
+
+static tn_status check(const tn_op_run *r, dnnl_status_t status, const char *what) {
+    if (status == dnnl_success) return TN_OK;
+    if (status == dnnl_unimplemented) return TN_REFUSED;
+    return tn_fail("%s: oneDNN could not %s (status %d)", r->op->name, what, (int)status);
+}
+
+static size_t round_up(size_t bytes) {
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* ---- calls ---- */
+
+static void call_free(call *c) {
+    for (int i = 0; i < c->n_args; i++) dnnl_memory_destroy(c->arg[i].memory);
+    if (c->primitive) dnnl_primitive_destroy(c->primitive);
+    *c = (call){0};
+}
+
+static dnnl_status_t add_arg(call *c, int index, const dnnl_memory_desc_t *desc) {
+    dnnl_memory_t memory;
+    const dnnl_status_t status = dnnl_memory_create(&memory, desc, engine, DNNL_MEMORY_NONE);
+    if (status == dnnl_success) c->arg[c->n_args++] = (dnnl_exec_arg_t){index, memory};
+    return status;
+}
+
+static dnnl_status_t call_make(call *c, const_dnnl_primitive_desc_t pd, const int index[3],
+                               const dnnl_memory_desc_t *const desc[3]) {
+    dnnl_status_t status = dnnl_primitive_create(&c->primitive, pd);
+    for (int i = 0; i < 3 && index[i] && status == dnnl_success; i++)
+        status = add_arg(c, index[i], desc[i]);
+    const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    c->scratchpad_bytes = pad ? dnnl_memory_desc_get_size(pad) : 0;
+    if (status == dnnl_success && c->scratchpad_bytes)
+        status = add_arg(c, DNNL_ARG_SCRATCHPAD, pad);
+    return status;
+}
+
+/* data: of the arguments in the order of call_make. */
+static dnnl_status_t call_run(const state *s, const call *c, void *const data[3],
+                              void *scratchpad) {
+    for (int i = 0; i < c->n_args; i++) {
+        void *p = c->arg[i].arg == DNNL_ARG_SCRATCHPAD ? scratchpad : data[i];
+        const dnnl_status_t status = dnnl_memory_set_data_handle(c->arg[i].memory, p);
+        if (status != dnnl_success) return status;
+    }
+    return dnnl_primitive_execute(c->primitive, s->stream, c->n_args, c->arg);
+}
+
+/* ---- prepare ---- */
+
+static tn_status describe(const tn_op_run *r, const_dnnl_op_desc_t desc,
+                          const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
+    dnnl_primitive_attr_t attr;
+    TN_TRY(check(r, dnnl_primitive_attr_create(&attr), "make attributes"));
+    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success) status = dnnl_primitive_desc_create(pd, desc, attr, engine, hint);
+    dnnl_primitive_attr_destroy(attr);
+    return check(r, status, "describe the operation");
+}
+
+static const char *implementation(const_dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return name;
+}
+
+/* Its matrix product may split a sum among threads: the answer of a net must not depend on how
+ * many there are. */
+static int threads_for(const tn_op_run *r, const_dnnl_primitive_desc_t pd) {
+    return r->mode == TN_INFER && strstr(implementation(pd), "gemm") ? 1 : r->threads;
+}
+
+/* Packs master weights (before forward, backward data), or adds packed gradients to plain ones. */
+static tn_status make_reorder(const tn_op_run *r, state *s, const dnnl_memory_desc_t *packed,
+                              const dnnl_memory_desc_t *master, bool add_to_master) {
+    dnnl_primitive_attr_t attr;
+    dnnl_post_ops_t sum;
+    TN_TRY(check(r, dnnl_primitive_attr_create(&attr), "make attributes"));
+    dnnl_status_t status = dnnl_post_ops_create(&sum);
+    if (status == dnnl_success) {
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+        if (add_to_master && status == dnnl_success) status = dnnl_post_ops_append_sum(sum, 1.0f);
+        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attr, sum);
+        dnnl_post_ops_destroy(sum);
+    }
+    const dnnl_memory_desc_t *from = add_to_master ? packed : master;
+    const dnnl_memory_desc_t *to = add_to_master ? master : packed;
+    dnnl_primitive_desc_t pd = NULL;
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, attr);
+    if (status == dnnl_success)
+        status = call_make(&s->reorder, pd, (const int[3]){DNNL_ARG_FROM, DNNL_ARG_TO, 0},
+                           (const dnnl_memory_desc_t *const[3]){from, to, NULL});
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_attr_destroy(attr);
+    return check(r, status, "reorder weights");
+}
+
+static tn_status make_calls(const tn_op_run *r, state *s, tn_pass pass,
+                            const_dnnl_primitive_desc_t pd, const tn_weighted_shapes *shapes) {
+    static const int index[TN_PASSES][3] = {
+        {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
+        {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
+        {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST},
+    };
+    const bool gradient = pass == TN_BACKWARD_PARAMS;
+    const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(
+        pd, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    s->packed_bytes = dnnl_memory_desc_get_size(packed);
+    const dnnl_status_t status =
+        call_make(&s->compute, pd, index[pass],
+                  (const dnnl_memory_desc_t *const[3]){&shapes->src, packed, &shapes->dst});
+    TN_TRY(check(r, status, "make the primitive"));
+    TN_TRY(make_reorder(r, s, packed, &shapes->master, gradient));
+    if (gradient) return TN_OK;
+    s->packed = aligned_alloc(ALIGN, round_up(s->packed_bytes));
+    return s->packed ? TN_OK
+                     : tn_fail("%s: out of memory for %zu bytes of packed weights", r->op->name,
+                               s->packed_bytes);
+}
+
+static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_op_desc_t desc,
+                               const_dnnl_op_desc_t forward, const tn_weighted_shapes *shapes) {
+    TN_TRY(check(r, dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags), "start"));
+    dnnl_primitive_desc_t hint = NULL, pd = NULL;
+    tn_status status = pass == TN_FORWARD ? TN_OK : describe(r, forward, NULL, &hint);
+    if (status == TN_OK) status = describe(r, desc, hint, &pd);
+    /* The library's plain C++ is slower than ours. */
+    if (status == TN_OK && strncmp(implementation(pd), "ref", 3) == 0) status = TN_REFUSED;
+    if (status == TN_OK) {
+        s->threads = threads_for(r, pd);
+        set_threads(s->threads);
+        status = make_calls(r, s, pass, pd, shapes);
+    }
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    return status;
+}
+
+tn_status tn_weighted_onednn_prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass,
+                                     const_dnnl_op_desc_t desc, const_dnnl_op_desc_t forward,
+                                     const tn_weighted_shapes *shapes) {
+    pthread_once(&engine_once, make_engine);
+    TN_TRY(check(r, engine_status, "start"));
+    state *s = calloc(1, sizeof *s);
+    if (!s) return tn_fail("%s: out of memory", r->op->name);
+    k->state = s;
+    const int threads = set_threads(r->threads);
+    const tn_status status = prepare_state(r, s, pass, desc, forward, shapes);
+    set_threads(threads);
+    if (status != TN_OK) return status; /* the caller releases what there is */
+    const size_t pad = s->compute.scratchpad_bytes > s->reorder.scratchpad_bytes
+                           ? s->compute.scratchpad_bytes
+                           : s->reorder.scratchpad_bytes;
+    /* After the scratchpad: gradients that are then added to what is there already. */
+    s->result_at = round_up(pad);
+    size_t result = 0;
+    if (pass == TN_BACKWARD_PARAMS) result = s->packed_bytes;
+    if (pass == TN_BACKWARD_DATA && r->accumulate[0])
+        result = tn_elements(&r->in[0]) * sizeof(float);
+    k->scratch_bytes = s->result_at + round_up(result);
+    return TN_OK;
+}
+
+void tn_weighted_onednn_release(tn_op_run *r, tn_kernel_run *k) {
+    (void)r;
+    state *s = k->state;
+    if (!s) return;
+    call_free(&s->compute);
+    call_free(&s->reorder);
+    if (s->stream) dnnl_stream_destroy(s->stream);
+    free(s->packed);
+    free(s);
+    k->state = NULL;
+}
+
+static void nhwc(dnnl_memory_desc_t *desc, const tn_tensor *t) {
+    const dnnl_dims_t dims = {t->n, t->c, t->h, t->w};
+    dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, dnnl_nhwc);
+}
+
+tn_status tn_weighted_onednn_activations(const tn_op_run *r, tn_weighted_shapes *shapes) {
+    if (!tn_is_dense(&r->in[0]) || !tn_is_dense(&r->out)) return TN_REFUSED;
+    if (r->din[0].n > 0 && !tn_is_dense(&r->din[0])) return TN_REFUSED;
+    if (r->dout.n > 0 && !tn_is_dense(&r->dout)) return TN_REFUSED;
+    nhwc(&shapes->src, &r->in[0]);
+    nhwc(&shapes->dst, &r->out);
+    return TN_OK;
+}
+
+/* ---- run ---- */
+
+static dnnl_status_t pack(const tn_op_run *r, tn_kernel_run *k) {
+    state *s = k->state;
+    const tn_param *p = r->param[0];
+    if (s->is_packed && s->version == p->version && s->master == p->value) return dnnl_success;
+    const dnnl_status_t status =
+        call_run(s, &s->reorder, (void *const[3]){p->value, s->packed, NULL}, k->scratch);
+    s->is_packed = status == dnnl_success;
+    s->version = p->version;
+    s->master = p->value;
+    return status;
+}
+
+tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k) {
+    state *s = k->state;
+    const int threads = set_threads(r->threads);
+    dnnl_status_t status = pack(r, k);
+    if (status == dnnl_success)
+        status = call_run(s, &s->compute, (void *const[3]){r->in[0].data, s->packed, r->out.data},
+                          k->scratch);
+    set_threads(threads);
+    return check(r, status, "run forward");
+}
+
+tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
+    state *s = k->state;
+    if (!r->din[0].data) return TN_OK;
+    float *const din = r->din[0].data;
+    float *const to = r->accumulate[0] ? (float *)((char *)k->scratch + s->result_at) : din;
+    const int threads = set_threads(r->threads);
+    dnnl_status_t status = pack(r, k);
+    if (status == dnnl_success)
+        status =
+            call_run(s, &s->compute, (void *const[3]){to, s->packed, r->dout.data}, k->scratch);
+    set_threads(threads);
+    if (status == dnnl_success && to != din) {
+        const size_t count = tn_elements(&r->din[0]);
+#pragma omp parallel for simd schedule(static) num_threads(r->threads)
+        for (size_t i = 0; i < count; i++) din[i] += to[i];
+    }
+    return check(r, status, "run backward");
+}
+
+tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
+    state *s = k->state;
+    void *gradient = (char *)k->scratch + s->result_at;
+    const int threads = set_threads(r->threads);
+    dnnl_status_t status = call_run(
+        s, &s->compute, (void *const[3]){r->in[0].data, gradient, r->dout.data}, k->scratch);
+    if (status == dnnl_success)
+        status = call_run(s, &s->reorder, (void *const[3]){gradient, r->param[0]->grad, NULL},
+                          k->scratch);
+    set_threads(threads);
+    return check(r, status, "run backward");
+}
