@@ -21,7 +21,8 @@ typedef enum tn_rng_purpose {
     TN_RNG_SPLIT = 5,    /* training and validation cases, folds */
     TN_RNG_SYNTH = 6,    /* generated sample images */
     TN_RNG_RESAMPLE = 7, /* bootstrap intervals, permutation tests */
-    TN_RNG_SCHEDULE = 8  /* learning rate of policy=random */
+    TN_RNG_SCHEDULE = 8, /* learning rate of policy=random */
+    TN_RNG_CROP = 9      /* windows of [crop] */
 } tn_rng_purpose;
 
 /* The four words of Philox4x32-10 for this key (low word first) and counter. */

@@ -1,0 +1,17 @@
+#include "layers/ops/loss.h"
+
+#include "layers/ops/ref_kernels.h"
+
+static unsigned keeps(const tn_op *op) {
+    (void)op;
+    return TN_KEEPS_OUT; /* equal to in[0], and more likely to be kept anyway */
+}
+
+static const tn_kernel *const forward[] = {&tn_cost_forward_ref, NULL};
+static const tn_kernel *const backward[] = {&tn_cost_backward_ref, NULL};
+
+const tn_op_kind tn_op_cost = {
+    .name = "cost",
+    .kernels = {[TN_FORWARD] = forward, [TN_BACKWARD_DATA] = backward},
+    .keeps = keeps,
+};

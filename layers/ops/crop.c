@@ -1,0 +1,16 @@
+#include "layers/ops/crop.h"
+
+#include "layers/ops/ref_kernels.h"
+
+static unsigned keeps(const tn_op *op) {
+    (void)op;
+    return 0;
+}
+
+static const tn_kernel *const forward[] = {&tn_crop_forward_ref, NULL};
+
+const tn_op_kind tn_op_crop = {
+    .name = "crop",
+    .kernels = {[TN_FORWARD] = forward},
+    .keeps = keeps,
+};

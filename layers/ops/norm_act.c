@@ -1,0 +1,75 @@
+#include "layers/ops/norm_act_kernels.h"
+
+#include "layers/ops/elements.h"
+
+#include <math.h>
+
+tn_status tn_norm_act_prepare(tn_op_run *r) {
+    if (!tn_norm_uses_batch(r)) return TN_OK;
+    const tn_tensor *x = &r->in[0];
+    if (tn_pixels(x) == 1) {
+        return tn_fail("%s: one value a channel (1x1 map, mini-batch 1): batch norm needs a larger "
+                       "batch or map to train",
+                       r->op->name);
+    }
+    r->save_bytes = tn_norm_save_bytes(x->c);
+    return TN_OK;
+}
+
+tn_status tn_norm_act_count(const tn_op_run *r, size_t *count) {
+    *count = (size_t)tn_valid_samples(r) * r->in[0].h * r->in[0].w;
+    if (*count != 1) return TN_OK;
+    return tn_fail("%s: one value a channel (1x1 map, one sample in the last mini-batch): batch "
+                   "norm needs a larger batch or map to train",
+                   r->op->name);
+}
+
+void tn_norm_act_running(const tn_op_run *r, int c, double *mean, double *inv_std) {
+    const double variance = (double)r->param[TN_NORM_VARIANCE]->value[c];
+    *mean = (double)r->param[TN_NORM_MEAN]->value[c];
+    *inv_std = 1 / sqrt(variance + (double)TN_BATCH_NORM_EPS);
+}
+
+static void move(tn_real *running, double towards) {
+    const double momentum = (double)TN_BATCH_NORM_MOMENTUM;
+    *running = (tn_real)((1 - momentum) * (double)*running + momentum * towards);
+}
+
+void tn_norm_act_settle(tn_op_run *r, int c, tn_moments m, double *mean, double *inv_std) {
+    *mean = m.mean;
+    *inv_std = 1 / sqrt(m.m2 / m.count + (double)TN_BATCH_NORM_EPS);
+    move(r->param[TN_NORM_MEAN]->value + c, m.mean);
+    move(r->param[TN_NORM_VARIANCE]->value + c, m.m2 / (m.count - 1));
+}
+
+void tn_norm_act_moved(tn_op_run *r) {
+    r->param[TN_NORM_MEAN]->version++;
+    r->param[TN_NORM_VARIANCE]->version++;
+}
+
+static unsigned keeps(const tn_op *op) {
+    const tn_norm_act_attr *a = op->attr;
+    unsigned kept = a->batch_norm ? TN_KEEPS_IN(0) : 0;
+    if (!tn_activation_from_output(a->activation)) {
+        for (int i = 0; i < op->n_in; i++) kept |= TN_KEEPS_IN(i);
+    } else if (a->activation != TN_LINEAR) {
+        kept |= TN_KEEPS_OUT;
+    }
+    return kept;
+}
+
+static const tn_kernel *const forward[] = {
+    &tn_norm_act_forward_ref,
+    NULL,
+};
+
+static const tn_kernel *const backward[] = {
+    &tn_norm_act_backward_ref,
+    NULL,
+};
+
+const tn_op_kind tn_op_norm_act = {
+    .name = "norm_act",
+    .kernels = {[TN_FORWARD] = forward, [TN_BACKWARD_DATA] = backward},
+    .keeps = keeps,
+};

@@ -1,0 +1,17 @@
+#include "layers/ops/loss.h"
+
+#include "layers/ops/ref_kernels.h"
+
+static unsigned keeps(const tn_op *op) {
+    (void)op;
+    return TN_KEEPS_OUT;
+}
+
+static const tn_kernel *const forward[] = {&tn_softmax_forward_ref, NULL};
+static const tn_kernel *const backward[] = {&tn_softmax_backward_ref, NULL};
+
+const tn_op_kind tn_op_softmax = {
+    .name = "softmax",
+    .kernels = {[TN_FORWARD] = forward, [TN_BACKWARD_DATA] = backward},
+    .keeps = keeps,
+};
