@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 tn_status tn_fail_errno(const char *format, ...) {
     const char *why = strerror(errno);
@@ -47,6 +48,34 @@ tn_status tn_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size
     tn_status status = read_open_file(file, path, max_bytes, bytes, size);
     fclose(file);
     return status;
+}
+
+tn_status tn_text_from(const char *bytes, size_t size, const char *name, char **out) {
+    *out = NULL;
+    if (size >= 3 && !memcmp(bytes, "\xEF\xBB\xBF", 3)) {
+        bytes += 3;
+        size -= 3;
+    }
+    const char *zero = size ? memchr(bytes, 0, size) : NULL;
+    if (zero) return tn_fail("%s: not a text file: zero byte at %zu", name, (size_t)(zero - bytes));
+    char *copy = malloc(size + 1);
+    if (!copy) return tn_fail("%s: no memory for its %zu bytes", name, size);
+    if (size) memcpy(copy, bytes, size);
+    copy[size] = 0;
+    *out = copy;
+    return TN_OK;
+}
+
+tn_status tn_find_beside(const char *name, const char *beside, char **out) {
+    const char *slash = strrchr(beside, '/');
+    size_t folder = slash ? (size_t)(slash - beside) + 1 : 0;
+    char *path = malloc(folder + strlen(name) + 1);
+    if (!path) return tn_fail("no memory for the name %s", name);
+    memcpy(path, beside, folder);
+    strcpy(path + folder, name);
+    if (*name == '/' || access(name, F_OK) == 0 || access(path, F_OK) != 0) strcpy(path, name);
+    *out = path;
+    return TN_OK;
 }
 
 char *tn_next_line(char **cursor) {
