@@ -1,0 +1,223 @@
+#include "src/data/sidecar.h"
+
+#include "layers/device/memory.h"
+#include "src/data/text.h"
+#include "src/net/atomic_file.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_BYTES = 1 << 24, MOST_CLASSES = 1 << 16 };
+
+static char *sidecar_path(const char *weights) {
+    size_t size = strlen(weights) + sizeof ".json";
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s.json", weights);
+    return path;
+}
+
+/* ---- writing ---- */
+
+/* The preprocessing's own KEY=VALUE lines as members of an object. */
+static bool add_preprocess(cJSON *object, char *text) {
+    char *cursor = text;
+    for (char *line = tn_next_line(&cursor); line; line = tn_next_line(&cursor)) {
+        char *equals = strchr(line, '=');
+        if (!equals) continue;
+        *equals = 0;
+        if (!cJSON_AddStringToObject(object, line, equals + 1)) return false;
+    }
+    return true;
+}
+
+static bool add_classes(cJSON *root, const tn_sidecar *s) {
+    cJSON *names = cJSON_AddArrayToObject(root, "classes");
+    for (int i = 0; names && i < s->classes; i++)
+        if (!cJSON_AddItemToArray(names, cJSON_CreateString(s->name[i]))) return false;
+    if (!names) return false;
+    return !s->positive || cJSON_AddStringToObject(root, "positive", s->positive);
+}
+
+static bool fill(cJSON *root, const tn_sidecar *s, char *preprocess) {
+    char seed[24];
+    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
+    bool ok = cJSON_AddStringToObject(root, "notice", s->notice ? s->notice : "") != NULL;
+    ok = ok && cJSON_AddStringToObject(root, "cfg", s->cfg ? s->cfg : "");
+    ok = ok && add_classes(root, s);
+    ok = ok && cJSON_AddBoolToObject(root, "calibrated", s->calibrated);
+    ok = ok && cJSON_AddNumberToObject(root, "width", s->width);
+    ok = ok && cJSON_AddNumberToObject(root, "height", s->height);
+    ok = ok && cJSON_AddNumberToObject(root, "channels", s->channels);
+    cJSON *object = ok ? cJSON_AddObjectToObject(root, "preprocessing") : NULL;
+    ok = object && add_preprocess(object, preprocess);
+    /* a text: JSON readers keep only 53 bits of a number */
+    ok = ok && cJSON_AddStringToObject(root, "seed", seed);
+    ok = ok && cJSON_AddNumberToObject(root, "step", (double)s->step);
+    return ok && cJSON_AddNumberToObject(root, "epoch", s->epoch);
+}
+
+static tn_status save_text(const char *path, const char *text) {
+    tn_atomic_file file;
+    TN_TRY(tn_atomic_open(&file, path));
+    tn_status status = tn_atomic_write(&file, text, strlen(text));
+    if (status == TN_OK) status = tn_atomic_write(&file, "\n", 1);
+    if (status == TN_OK) return tn_atomic_commit(&file);
+    tn_atomic_abandon(&file);
+    return status;
+}
+
+tn_status tn_sidecar_write(const char *weights, const tn_sidecar *sidecar) {
+    char preprocess[TN_PREPROCESS_TEXT];
+    TN_TRY(tn_preprocess_write(&sidecar->preprocess, preprocess, sizeof preprocess));
+    char *path = sidecar_path(weights), *text = NULL;
+    cJSON *root = cJSON_CreateObject();
+    if (path && root && fill(root, sidecar, preprocess)) text = cJSON_Print(root);
+    tn_status status = text ? save_text(path, text) : tn_fail("%s.json: out of memory", weights);
+    cJSON_free(text);
+    cJSON_Delete(root);
+    free(path);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static tn_status lacks(const char *path, const char *name) {
+    return tn_fail("%s: \"%s\" is missing or of the wrong kind", path, name);
+}
+
+static tn_status get_text(const cJSON *root, const char *path, const char *name, tn_arena *arena,
+                          const char **out) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive((cJSON *)root, name));
+    if (!text) return lacks(path, name);
+    *out = tn_arena_text(arena, text);
+    return *out ? TN_OK : TN_FAIL;
+}
+
+static tn_status get_number(const cJSON *root, const char *path, const char *name, double max,
+                            double *out) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive((cJSON *)root, name);
+    if (!cJSON_IsNumber(item)) return lacks(path, name);
+    if (!(item->valuedouble >= 0 && item->valuedouble <= max))
+        return tn_fail("%s: \"%s\" is %g, expected 0 to %g", path, name, item->valuedouble, max);
+    *out = item->valuedouble;
+    return TN_OK;
+}
+
+static tn_status get_size(const cJSON *root, const char *path, const char *name, int *out) {
+    double value = 0;
+    TN_TRY(get_number(root, path, name, 1 << 15, &value));
+    *out = (int)value;
+    return TN_OK;
+}
+
+static tn_status get_classes(const cJSON *root, const char *path, tn_arena *arena,
+                             tn_sidecar *out) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "classes");
+    int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+    if (n < 1 || n > MOST_CLASSES) return lacks(path, "classes");
+    const char **name = tn_arena_alloc(arena, (size_t)n * sizeof *name);
+    if (!name) return TN_FAIL;
+    int i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) {
+        if (!cJSON_IsString(item)) return lacks(path, "classes");
+        name[i] = tn_arena_text(arena, item->valuestring);
+        if (!name[i++]) return TN_FAIL;
+    }
+    out->name = name;
+    out->classes = n;
+    if (!cJSON_HasObjectItem(root, "positive")) return TN_OK;
+    TN_TRY(get_text(root, path, "positive", arena, &out->positive));
+    for (i = 0; i < n; i++)
+        if (strcmp(out->positive, name[i]) == 0) return TN_OK;
+    return tn_fail("%s: \"positive\" is %s, which is no class", path, out->positive);
+}
+
+static tn_status get_preprocess(const cJSON *root, const char *path, tn_preprocess *out) {
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "preprocessing");
+    if (!cJSON_IsObject(object)) return lacks(path, "preprocessing");
+    char text[TN_PREPROCESS_TEXT];
+    size_t used = 0;
+    text[0] = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object) {
+        if (!cJSON_IsString(item)) return lacks(path, "preprocessing");
+        int n =
+            snprintf(text + used, sizeof text - used, "%s=%s\n", item->string, item->valuestring);
+        if (n < 0 || (size_t)n >= sizeof text - used)
+            return tn_fail("%s: \"preprocessing\" is too long", path);
+        used += (size_t)n;
+    }
+    return tn_preprocess_read(text, path, out);
+}
+
+static tn_status get_all(const cJSON *root, const char *path, tn_arena *arena, tn_sidecar *out) {
+    const char *seed = "";
+    double step = 0;
+    TN_TRY(get_text(root, path, "notice", arena, &out->notice));
+    TN_TRY(get_text(root, path, "cfg", arena, &out->cfg));
+    TN_TRY(get_classes(root, path, arena, out));
+    const cJSON *calibrated = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibrated");
+    if (!cJSON_IsBool(calibrated)) return lacks(path, "calibrated");
+    out->calibrated = cJSON_IsTrue(calibrated);
+    TN_TRY(get_size(root, path, "width", &out->width));
+    TN_TRY(get_size(root, path, "height", &out->height));
+    TN_TRY(get_size(root, path, "channels", &out->channels));
+    TN_TRY(get_preprocess(root, path, &out->preprocess));
+    TN_TRY(get_text(root, path, "seed", arena, &seed));
+    char *end;
+    errno = 0;
+    out->seed = strtoull(seed, &end, 10);
+    if (*end || end == seed || errno) return lacks(path, "seed");
+    TN_TRY(get_number(root, path, "step", 9e15, &step));
+    out->step = (uint64_t)step;
+    return get_number(root, path, "epoch", 1e15, &out->epoch);
+}
+
+static tn_status read_from(const char *path, tn_sidecar *out) {
+    uint8_t *bytes;
+    size_t size;
+    TN_TRY(tn_read_file(path, MOST_BYTES, &bytes, &size));
+    cJSON *root = cJSON_ParseWithLength((const char *)bytes, size);
+    free(bytes);
+    tn_arena *arena = calloc(1, sizeof *arena);
+    out->memory = arena;
+    tn_status status = TN_OK;
+    if (!arena)
+        status = tn_fail("%s: out of memory", path);
+    else if (!cJSON_IsObject(root))
+        status = tn_fail("%s: no JSON object: the file is damaged", path);
+    else
+        status = get_all(root, path, arena, out);
+    cJSON_Delete(root);
+    return status;
+}
+
+tn_status tn_sidecar_read(const char *weights, tn_sidecar *out, bool *found) {
+    *out = (tn_sidecar){0};
+    *found = false;
+    char *path = sidecar_path(weights);
+    if (!path) return tn_fail("%s.json: out of memory", weights);
+    tn_status status = TN_OK;
+    if (access(path, F_OK) == 0) {
+        *found = true;
+        status = read_from(path, out);
+    }
+    if (status != TN_OK) tn_sidecar_free(out);
+    free(path);
+    return status;
+}
+
+void tn_sidecar_free(tn_sidecar *sidecar) {
+    tn_arena *arena = sidecar->memory;
+    if (arena) {
+        tn_arena_free(arena);
+        free(arena);
+    }
+    *sidecar = (tn_sidecar){0};
+}

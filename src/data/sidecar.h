@@ -1,0 +1,45 @@
+/* WEIGHTS.json beside WEIGHTS: what a .weights file cannot say of itself.
+ *
+ * Darknet's weights are bare numbers. Which classes they answer with, what was done to the images
+ * they learned from and whether their scores are calibrated is written next to them, so that valid,
+ * predict and heat maps do the same to every image without being told. */
+#ifndef TN_DATA_SIDECAR_H
+#define TN_DATA_SIDECAR_H
+
+#include "src/data/datafile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tn_sidecar {
+    int classes;
+    const char *const *name; /* classes of them */
+    const char *positive;    /* the class that sensitivity counts; NULL: none */
+    const char *cfg;         /* file name of the net, without folders */
+    int width, height, channels;
+    tn_preprocess preprocess;
+    uint64_t seed;
+    uint64_t step;   /* updates done */
+    double epoch;    /* passes over the training list */
+    bool calibrated; /* scores were fitted to be probabilities */
+    const char *notice;
+    void *memory; /* what the texts lie in, after tn_sidecar_read */
+} tn_sidecar;
+
+/* Writes WEIGHTS.json whole or not at all. */
+tn_status tn_sidecar_write(const char *weights, const tn_sidecar *sidecar);
+
+/* Reads WEIGHTS.json. *found is false, and TN_OK returned, when there is none: weights from
+ * elsewhere have no sidecar. A damaged or contradictory one is an error. Free with tn_sidecar_free.
+ */
+tn_status tn_sidecar_read(const char *weights, tn_sidecar *out, bool *found);
+void tn_sidecar_free(tn_sidecar *sidecar);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

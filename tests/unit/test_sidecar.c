@@ -1,0 +1,133 @@
+/* The note beside a weights file: what is written comes back; damage is refused by name. */
+#include "src/data/sidecar.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char weights[64], json[80];
+static const char *const names[] = {"benign", "malignant \"4a+\"", "\xc3\xa9t\xc3\xa9"};
+
+static int setup(void **state) {
+    (void)state;
+    snprintf(weights, sizeof weights, "/tmp/tn_sidecar_%d.weights", (int)getpid());
+    snprintf(json, sizeof json, "%s.json", weights);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    unlink(json);
+    return 0;
+}
+
+static tn_sidecar example(void) {
+    tn_sidecar s = {.classes = 3,
+                    .name = names,
+                    .positive = names[1],
+                    .cfg = "thyronet.cfg",
+                    .width = 224,
+                    .height = 192,
+                    .channels = 3,
+                    .preprocess = tn_preprocess_default(),
+                    .seed = UINT64_MAX,
+                    .step = 1234,
+                    .epoch = 2.5,
+                    .notice = "Research software"};
+    s.preprocess.crop = TN_CROP_NODULE;
+    s.preprocess.crop_margin = 0.1;
+    s.preprocess.denoise = TN_DENOISE_MEDIAN;
+    s.preprocess.input_mean[1] = 0.3f;
+    return s;
+}
+
+static void comes_back(void **state) {
+    (void)state;
+    tn_sidecar s = example(), r;
+    bool found;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    if (tn_sidecar_read(weights, &r, &found) != TN_OK) fail_msg("%s", tn_error());
+    assert_true(found);
+    assert_int_equal(r.classes, 3);
+    for (int i = 0; i < 3; i++) assert_string_equal(r.name[i], names[i]);
+    assert_string_equal(r.positive, names[1]);
+    assert_string_equal(r.cfg, "thyronet.cfg");
+    assert_string_equal(r.notice, "Research software");
+    assert_int_equal(r.width, 224);
+    assert_int_equal(r.height, 192);
+    assert_true(r.seed == UINT64_MAX && r.step == 1234 && r.epoch == 2.5 && !r.calibrated);
+    assert_int_equal(tn_preprocess_compare(&r.preprocess, &s.preprocess), TN_OK);
+    tn_sidecar_free(&r);
+    s.positive = NULL;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    assert_int_equal(tn_sidecar_read(weights, &r, &found), TN_OK);
+    assert_null(r.positive);
+    tn_sidecar_free(&r);
+}
+
+static void none_is_no_error(void **state) {
+    (void)state;
+    tn_sidecar r;
+    bool found = true;
+    assert_int_equal(tn_sidecar_read("/tmp/tn_no_such.weights", &r, &found), TN_OK);
+    assert_false(found);
+}
+
+static void damage_is_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "{",
+        "[]",
+        "{\"notice\":1}",
+        "{\"notice\":\"n\",\"cfg\":\"c\",\"classes\":[]}",
+        "{\"notice\":\"n\",\"cfg\":\"c\",\"classes\":[\"a\",2]}",
+        "{\"notice\":\"n\",\"cfg\":\"c\",\"classes\":[\"a\"],\"positive\":\"b\"}",
+        "{\"notice\":\"n\",\"cfg\":\"c\",\"classes\":[\"a\"],\"calibrated\":true,\"width\":-1}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        FILE *f = fopen(json, "w");
+        assert_non_null(f);
+        fputs(bad[i], f);
+        fclose(f);
+        tn_sidecar r;
+        bool found;
+        if (tn_sidecar_read(weights, &r, &found) != TN_FAIL) fail_msg("accepted %s", bad[i]);
+        if (!strstr(tn_error(), json)) fail_msg("said %s", tn_error());
+        assert_null(r.memory);
+    }
+}
+
+/* Cut anywhere, the file is no JSON any more. */
+static void every_truncation_is_refused(void **state) {
+    (void)state;
+    tn_sidecar s = example(), r;
+    char text[2048];
+    bool found;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    FILE *f = fopen(json, "r");
+    assert_non_null(f);
+    size_t size = fread(text, 1, sizeof text, f);
+    fclose(f);
+    for (size_t cut = 0; cut + 2 < size; cut++) {
+        assert_non_null(f = fopen(json, "w"));
+        fwrite(text, 1, cut, f);
+        fclose(f);
+        assert_int_equal(tn_sidecar_read(weights, &r, &found), TN_FAIL);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
+        cmocka_unit_test(none_is_no_error),
+        cmocka_unit_test_setup_teardown(damage_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_truncation_is_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
