@@ -36,7 +36,7 @@ static tn_status out_of_range(const char *what, const char *text, double min, do
     return tn_fail("%s: %s is out of range, expected %g to %g", what, text, min, max);
 }
 
-tn_status tn_parse_int(const char *what, const char *text, double min, double max, int *out) {
+tn_status tn_option_int(const char *what, const char *text, double min, double max, int *out) {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
@@ -49,7 +49,7 @@ tn_status tn_parse_int(const char *what, const char *text, double min, double ma
     return TN_OK;
 }
 
-tn_status tn_parse_real(const char *what, const char *text, double min, double max, double *out) {
+tn_status tn_option_real(const char *what, const char *text, double min, double max, double *out) {
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end || isspace((unsigned char)*text) || !isfinite(value))
@@ -147,11 +147,11 @@ static tn_status assign(const tn_option_spec *spec, const char *value, int argc)
         *(int *)spec->target = 1;
         return TN_OK;
     case TN_OPTION_INT:
-        return tn_parse_int(what, value, spec->min, spec->max, spec->target);
+        return tn_option_int(what, value, spec->min, spec->max, spec->target);
     case TN_OPTION_SEED:
         return parse_seed(what, value, spec->target);
     case TN_OPTION_REAL:
-        return tn_parse_real(what, value, spec->min, spec->max, spec->target);
+        return tn_option_real(what, value, spec->min, spec->max, spec->target);
     case TN_OPTION_TEXT:
         *(const char **)spec->target = value;
         return TN_OK;

@@ -59,8 +59,8 @@ void tn_options_help(FILE *to, const char *usage, const tn_option_spec *specs);
 
 /* Strict readers, for values inside other values: the whole text must be one number in [min, max]
  * (no range when both are 0). `what` names the value in messages. */
-tn_status tn_parse_int(const char *what, const char *text, double min, double max, int *out);
-tn_status tn_parse_real(const char *what, const char *text, double min, double max, double *out);
+tn_status tn_option_int(const char *what, const char *text, double min, double max, int *out);
+tn_status tn_option_real(const char *what, const char *text, double min, double max, double *out);
 
 /* The item of names[0..count) nearest to `text` by edit distance, or NULL when none is near enough
  * to be what was meant. */
