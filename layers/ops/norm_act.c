@@ -59,11 +59,17 @@ static unsigned keeps(const tn_op *op) {
 }
 
 static const tn_kernel *const forward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_norm_act_forward_avx2,
+#endif
     &tn_norm_act_forward_ref,
     NULL,
 };
 
 static const tn_kernel *const backward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_norm_act_backward_avx2,
+#endif
     &tn_norm_act_backward_ref,
     NULL,
 };

@@ -12,6 +12,10 @@ extern "C" {
  * gradient wants, so BACKWARD_DATA does both. */
 extern const tn_kernel tn_norm_act_forward_ref;
 extern const tn_kernel tn_norm_act_backward_ref;
+#ifndef TN_REAL_DOUBLE
+extern const tn_kernel tn_norm_act_forward_avx2;
+extern const tn_kernel tn_norm_act_backward_avx2;
+#endif
 
 /* Places in r->param. */
 enum { TN_NORM_BIAS, TN_NORM_SCALE, TN_NORM_MEAN, TN_NORM_VARIANCE };

@@ -1,0 +1,51 @@
+/* What the AVX2 kernels share: vectors of eight channels, the last of a pixel masked. Included by
+ * _avx2.c files alone. */
+#ifndef TN_OPS_AVX2_H
+#define TN_OPS_AVX2_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TN_LANES = 8 };
+
+static inline bool tn_has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* Channels rounded up to whole vectors: the length of rows that belong to a kernel. */
+static inline size_t tn_padded(int channels) {
+    return ((size_t)channels + TN_LANES - 1) / TN_LANES * TN_LANES;
+}
+
+/* Mask of the lanes that exist from channel c on. */
+static inline __m256i tn_lanes(int c, int channels) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(channels - c), lane);
+}
+
+/* `whole` is a constant where these are inlined: all eight lanes exist. */
+static inline __m256 tn_load(const float *from, bool whole, __m256i lanes) {
+    return whole ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, lanes);
+}
+
+static inline void tn_store(float *to, __m256 v, bool whole, __m256i lanes) {
+    if (whole)
+        _mm256_storeu_ps(to, v);
+    else
+        _mm256_maskstore_ps(to, lanes, v);
+}
+
+/* Share [begin, end) of `count` things that part `part` of `parts` works on. */
+typedef struct tn_span {
+    size_t begin, end;
+} tn_span;
+
+static inline tn_span tn_share(size_t count, int part, int parts) {
+    const size_t p = (size_t)part, all = (size_t)parts;
+    return (tn_span){count / all * p + count % all * p / all,
+                     count / all * (p + 1) + count % all * (p + 1) / all};
+}
+
+#endif

@@ -1,0 +1,197 @@
+/* norm_act forward: with batch statistics one pass that reads, one that reads and writes; else the
+ * second alone. Both are bound by memory. */
+#include "layers/ops/norm_act_avx2.h"
+
+#include <string.h>
+
+/* ---- statistics ---- */
+
+/* Of the pixels that one thread has seen: mean and centred sum of squares in double; in float the
+ * block in hand, summed as deviations from `around`. */
+typedef struct part {
+    double *mean, *m2;
+    float *around, *sum, *squares;
+} part;
+
+static size_t part_bytes(int channels) {
+    return tn_padded(channels) * (2 * sizeof(double) + 3 * sizeof(float));
+}
+
+static part part_in(char *memory, int index, int channels) {
+    const size_t padded = tn_padded(channels);
+    double *wide = (double *)(memory + (size_t)index * part_bytes(channels));
+    float *narrow = (float *)(wide + 2 * padded);
+    return (part){wide, wide + padded, narrow, narrow + padded, narrow + 2 * padded};
+}
+
+/* sum += x of `rows` pixels from p on. */
+static inline void add_plain(const tn_tensor *x, size_t p, int rows, float *sum) {
+    for (int i = 0; i < rows; i++) {
+        const float *from = tn_pixel(x, p + (size_t)i);
+        for (int c = 0; c < x->c; c++) sum[c] += from[c];
+    }
+}
+
+/* sum += x - around, squares += (x - around)^2, of four pixels or one (rows is a constant). */
+static inline void add_vector(const tn_tensor *x, const float *from, int rows, part k, int c,
+                              bool whole) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, x->c);
+    const __m256 around = _mm256_load_ps(k.around + c);
+    __m256 sum = _mm256_load_ps(k.sum + c), squares = _mm256_load_ps(k.squares + c);
+    for (int i = 0; i < rows; i++) {
+        const __m256 v = tn_load(from + (size_t)i * (size_t)x->pitch + c, whole, lanes);
+        const __m256 d = _mm256_sub_ps(v, around);
+        sum = _mm256_add_ps(sum, d);
+        squares = _mm256_fmadd_ps(d, d, squares);
+    }
+    _mm256_store_ps(k.sum + c, sum);
+    _mm256_store_ps(k.squares + c, squares);
+}
+
+static inline void add_deviations(const tn_tensor *x, size_t p, int rows, part k) {
+    const float *from = tn_pixel(x, p);
+    int c = 0;
+    for (; c + TN_LANES <= x->c; c += TN_LANES) add_vector(x, from, rows, k, c, true);
+    if (c < x->c) add_vector(x, from, rows, k, c, false);
+}
+
+/* Merges the block's deviations into the part's moments (tn_moments_merged, over rows), and takes
+ * the new mean as what the next block's deviations are from. The block's own mean is then never
+ * further from it than the spread that this merge adds to m2: rounding stays small beside m2. */
+static void merge_block(part k, double seen, double added, int channels) {
+    const double share = added / (seen + added), cross = seen * share;
+    for (int c = 0; c < channels; c++) {
+        const double offset = (double)k.sum[c] / added;
+        const double m2 = (double)k.squares[c] - offset * (double)k.sum[c];
+        const double apart = (double)k.around[c] + offset - k.mean[c];
+        k.mean[c] += apart * share;
+        k.m2[c] += (m2 > 0 || m2 != m2 ? m2 : 0) + apart * apart * cross;
+        k.around[c] = (float)k.mean[c];
+    }
+}
+
+static void part_moments(const tn_tensor *x, tn_span span, part k) {
+    const size_t padded = tn_padded(x->c), block = tn_norm_block(x->c);
+    memset(k.mean, 0, part_bytes(x->c));
+    for (size_t p = span.begin; p < span.end; p += block) {
+        const size_t end = p + block < span.end ? p + block : span.end;
+        if (p == span.begin) { /* nothing is known yet: the first block is swept twice */
+            for (size_t q = p; q < end; q++) add_plain(x, q, 1, k.around);
+            for (int c = 0; c < x->c; c++) k.around[c] /= (float)(end - p);
+        }
+        memset(k.sum, 0, 2 * padded * sizeof(float));
+        size_t q = p;
+        for (; q + 4 <= end; q += 4) add_deviations(x, q, 4, k);
+        for (; q < end; q++) add_deviations(x, q, 1, k);
+        merge_block(k, (double)(p - span.begin), (double)(end - p), x->c);
+    }
+}
+
+/* Fills r->save and moves the running statistics. Parts are merged in their order: the same bits
+ * whenever the number of threads is the same. */
+static tn_status find_statistics(tn_op_run *r, char *memory) {
+    const tn_tensor *x = &r->in[0];
+    const tn_norm_saved saved = tn_norm_saved_in(r->save, x->c);
+    size_t count;
+    TN_TRY(tn_norm_act_count(r, &count));
+#pragma omp parallel for schedule(static, 1) num_threads(r->threads)
+    for (int t = 0; t < r->threads; t++)
+        part_moments(x, tn_share(count, t, r->threads), part_in(memory, t, x->c));
+    for (int c = 0; c < x->c; c++) {
+        tn_moments m = {0};
+        for (int t = 0; t < r->threads; t++) {
+            const part k = part_in(memory, t, x->c);
+            const tn_span span = tn_share(count, t, r->threads);
+            const tn_moments of_part = {(double)(span.end - span.begin), k.mean[c], k.m2[c]};
+            m = tn_moments_merged(m, of_part);
+        }
+        if (count > 0)
+            tn_norm_act_settle(r, c, m, &saved.mean[c], &saved.inv_std[c]);
+        else
+            tn_norm_act_running(r, c, &saved.mean[c], &saved.inv_std[c]);
+    }
+    if (count > 0) tn_norm_act_moved(r);
+    return TN_OK;
+}
+
+/* ---- values ---- */
+
+static inline __m256 activated(tn_norm_shape shape, __m256 z, __m256 leak) {
+    const __m256 zero = _mm256_setzero_ps();
+    if (shape == TN_SHAPE_RELU) return _mm256_max_ps(zero, z); /* this order keeps NaN */
+    if (shape == TN_SHAPE_LEAKY)
+        return _mm256_blendv_ps(_mm256_mul_ps(leak, z), z, _mm256_cmp_ps(z, zero, _CMP_GT_OQ));
+    return z;
+}
+
+static inline void put_vector(const tn_op_run *r, tn_norm_rows k, tn_norm_shape shape, __m256 leak,
+                              int skips, size_t p, int c, bool whole) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, r->out.c);
+    __m256 z = tn_norm_z(k, tn_load(tn_pixel(&r->in[0], p) + c, whole, lanes), c);
+    for (int i = 1; i <= skips; i++)
+        z = _mm256_add_ps(z, tn_load(tn_pixel(&r->in[i], p) + c, whole, lanes));
+    tn_store(tn_pixel(&r->out, p) + c, activated(shape, z, leak), whole, lanes);
+}
+
+/* Shape and number of skips are constants where this is inlined. */
+static inline void put_rows(const tn_op_run *r, tn_norm_rows k, tn_span span, tn_norm_shape shape,
+                            int skips) {
+    const tn_norm_act_attr *a = r->op->attr;
+    const __m256 leak = _mm256_set1_ps(tn_activation_slope(a->activation, -1, -1));
+    for (size_t p = span.begin; p < span.end; p++) {
+        int c = 0;
+        for (; c + TN_LANES <= r->out.c; c += TN_LANES)
+            put_vector(r, k, shape, leak, skips, p, c, true);
+        if (c < r->out.c) put_vector(r, k, shape, leak, skips, p, c, false);
+        if (shape != TN_SHAPE_OTHER) continue;
+        float *y = tn_pixel(&r->out, p);
+        for (c = 0; c < r->out.c; c++) y[c] = tn_activate(a->activation, y[c]);
+    }
+}
+
+static void put_span(const tn_op_run *r, tn_norm_rows k, tn_span span) {
+    const tn_norm_act_attr *a = r->op->attr;
+    const tn_norm_shape shape = tn_norm_shape_of(a->activation);
+    const int skips = r->op->n_in - 1;
+    if (shape == TN_SHAPE_RELU && skips == 0)
+        put_rows(r, k, span, TN_SHAPE_RELU, 0);
+    else if (shape == TN_SHAPE_RELU && skips == 1)
+        put_rows(r, k, span, TN_SHAPE_RELU, 1);
+    else if (shape == TN_SHAPE_LEAKY && skips == 0)
+        put_rows(r, k, span, TN_SHAPE_LEAKY, 0);
+    else if (shape == TN_SHAPE_LINEAR && skips == 0)
+        put_rows(r, k, span, TN_SHAPE_LINEAR, 0);
+    else if (shape == TN_SHAPE_LINEAR && skips == 1)
+        put_rows(r, k, span, TN_SHAPE_LINEAR, 1);
+    else
+        put_rows(r, k, span, shape, skips);
+}
+
+static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
+    if (!tn_has_avx2()) return TN_REFUSED;
+    TN_TRY(tn_norm_act_prepare(r));
+    k->scratch_bytes = 3 * tn_padded(r->out.c) * sizeof(float);
+    if (tn_norm_uses_batch(r)) k->scratch_bytes += (size_t)r->threads * part_bytes(r->out.c);
+    return TN_OK;
+}
+
+static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
+    const tn_norm_rows rows = tn_norm_rows_in(k->scratch, r->out.c);
+    if (tn_norm_uses_batch(r))
+        TN_TRY(find_statistics(r, (char *)(rows.mean + 3 * tn_padded(r->out.c))));
+    tn_norm_rows_fill(r, rows);
+    const size_t pixels = tn_pixels(&r->out), block = tn_norm_block(r->out.c);
+#pragma omp parallel for schedule(static, 1) num_threads(r->threads)
+    for (int t = 0; t < r->threads; t++) {
+        /* Backwards, for what the statistics read last is still in the cache. */
+        const tn_span span = tn_share(pixels, t, r->threads);
+        for (size_t end = span.end; end > span.begin;) {
+            const size_t begin = end - span.begin > block ? end - block : span.begin;
+            put_span(r, rows, (tn_span){begin, end});
+            end = begin;
+        }
+    }
+    return TN_OK;
+}
+
+const tn_kernel tn_norm_act_forward_avx2 = {"avx2", prepare, forward, NULL};
