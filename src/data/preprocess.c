@@ -1,6 +1,8 @@
 #include "src/data/preprocess.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdbool.h>
 
 /* Where a span of `side` centred on `centre` starts: inside 0..length when it fits, around it when
  * it does not. */
@@ -27,4 +29,117 @@ tn_status tn_crop_square(const tn_image *frame, double x, double y, double w, do
     int n = side < 1 ? 1 : (int)side;
     return tn_image_crop(frame, place(x + w / 2, n, frame->w), place(y + h / 2, n, frame->h), n, n,
                          out);
+}
+
+tn_status tn_input_format_create(const tn_preprocess *preprocess, int h, int w, int c,
+                                 tn_input_format *out) {
+    if (h < 1 || w < 1 || h > TN_IMAGE_MAX_SIDE || w > TN_IMAGE_MAX_SIDE)
+        return tn_fail("net input of %d x %d: each side must be 1 to %d", w, h, TN_IMAGE_MAX_SIDE);
+    if (c != 1 && c != 3)
+        return tn_fail("net input of %d channels: 1 (grey) or 3 (RGB) images can be read", c);
+    tn_preprocess p = preprocess ? *preprocess : tn_preprocess_default();
+    if (p.channels && p.channels != c)
+        return tn_fail("the data's channels=%d, but the net reads %d", p.channels, c);
+    *out = (tn_input_format){.h = h, .w = w, .c = c};
+    for (int i = 0; i < 3; i++) {
+        out->mean[i] = p.input_mean[i];
+        out->std[i] = p.input_std[i];
+    }
+    return TN_OK;
+}
+
+/* Truncated as Darknet does, but never to nothing. */
+static int scaled(int side, int to, int from) {
+    int64_t n = (int64_t)side * to / from;
+    return n < 1 ? 1 : n > INT_MAX ? INT_MAX : (int)n;
+}
+
+tn_status tn_image_resize_shorter(const tn_image *image, int side, tn_image *out) {
+    if (image->w < image->h)
+        return tn_image_resize(image, scaled(image->h, side, image->w), side, out);
+    return tn_image_resize(image, side, scaled(image->w, side, image->h), out);
+}
+
+static tn_status fit_centre(const tn_image *image, int h, int w, tn_image *out) {
+    tn_image resized;
+    TN_TRY(tn_image_resize_shorter(image, w, &resized));
+    tn_status status = tn_image_crop(&resized, (resized.w - w) / 2, (resized.h - h) / 2, w, h, out);
+    tn_image_free(&resized);
+    return status;
+}
+
+tn_status tn_image_fit(const tn_image *image, tn_fit fit, int h, int w, tn_image *out) {
+    *out = (tn_image){0};
+    if (image->h == h && image->w == w) return tn_image_copy(image, out);
+    switch (fit) {
+    case TN_FIT_CENTRE:
+        return fit_centre(image, h, w, out);
+    case TN_FIT_SQUASH:
+        return tn_image_resize(image, h, w, out);
+    case TN_FIT_LETTERBOX:
+        break;
+    }
+    if ((int64_t)w * image->h < (int64_t)h * image->w)
+        return tn_image_resize(image, scaled(image->h, w, image->w), w, out);
+    return tn_image_resize(image, h, scaled(image->w, h, image->h), out);
+}
+
+/* What each of the 256 values becomes, per channel. */
+static void fill_table(const tn_input_format *format, float table[3][256]) {
+    for (int ch = 0; ch < 3; ch++)
+        for (int v = 0; v < 256; v++)
+            table[ch][v] = ((float)v / 255.0f - format->mean[ch]) / format->std[ch];
+}
+
+tn_status tn_image_to_input(const tn_image *image, const tn_input_format *format, float *out) {
+    if (image->h > format->h || image->w > format->w)
+        return tn_fail("image of %d x %d for a net input of %d x %d", image->w, image->h, format->w,
+                       format->h);
+    if (image->c != format->c) {
+        tn_image other;
+        TN_TRY(tn_image_copy(image, &other));
+        tn_status status = tn_image_set_channels(&other, format->c);
+        if (status == TN_OK) status = tn_image_to_input(&other, format, out);
+        tn_image_free(&other);
+        return status;
+    }
+    float table[3][256];
+    fill_table(format, table);
+    const int c = format->c, left = (format->w - image->w) / 2, top = (format->h - image->h) / 2;
+    for (int y = 0; y < format->h; y++)
+        for (int x = 0; x < format->w; x++) {
+            int sy = y - top, sx = x - left;
+            bool inside = sy >= 0 && sy < image->h && sx >= 0 && sx < image->w;
+            size_t from = inside ? ((size_t)sy * image->w + sx) * c : 0;
+            for (int ch = 0; ch < c; ch++)
+                *out++ = inside ? table[ch][image->data[from + ch]]
+                                : (0.5f - format->mean[ch]) / format->std[ch];
+        }
+    return TN_OK;
+}
+
+tn_status tn_image_fit_to_input(const tn_image *image, tn_fit fit, const tn_input_format *format,
+                                float *out) {
+    tn_image fitted;
+    TN_TRY(tn_image_fit(image, fit, format->h, format->w, &fitted));
+    tn_status status = tn_image_to_input(&fitted, format, out);
+    tn_image_free(&fitted);
+    return status;
+}
+
+tn_status tn_image_view_to_input(const tn_image *image, int view, const tn_input_format *format,
+                                 float *out) {
+    enum { SHIFT = 32 };
+    /* Corners, then the centre, as parts of SHIFT. */
+    static const int x[] = {0, SHIFT, 0, SHIFT, SHIFT / 2}, y[] = {0, 0, SHIFT, SHIFT, SHIFT / 2};
+    if (view < 0 || view >= TN_VIEWS) return tn_fail("view %d of %d", view, TN_VIEWS);
+    tn_image large, window = {0};
+    TN_TRY(tn_image_fit(image, TN_FIT_CENTRE, format->h + SHIFT, format->w + SHIFT, &large));
+    tn_status status =
+        tn_image_crop(&large, x[view % 5], y[view % 5], format->w, format->h, &window);
+    if (status == TN_OK && view >= 5) tn_image_flip(&window);
+    if (status == TN_OK) status = tn_image_to_input(&window, format, out);
+    tn_image_free(&window);
+    tn_image_free(&large);
+    return status;
 }
