@@ -43,9 +43,8 @@ tn_augment_draw tn_augment_draw_for(const tn_augment *a, int image_h, int image_
     d.scale = crop / fmax(shorter, 1);
     const double degrees = 3.14159265358979323846 / 180;
     d.angle = tn_rng_uniform(rng, -a->angle, a->angle) * degrees;
-    double window = h > w ? h : w;
-    double room_x = fmax(0, (image_w * d.scale / d.aspect - window) / 2);
-    double room_y = fmax(0, (image_h * d.scale - window) / 2);
+    double room_x = fmax(0, (image_w * d.scale / d.aspect - w) / 2);
+    double room_y = fmax(0, (image_h * d.scale - h) / 2);
     d.dx = room_x * tn_rng_uniform(rng, -1, 1);
     d.dy = room_y * tn_rng_uniform(rng, -1, 1);
     d.flip = (tn_rng_u32(rng) & 1) && a->flip;
@@ -64,18 +63,18 @@ typedef struct affine {
     double x_dy, y_dy; /* step of one output row */
 } affine;
 
-/* The window is a square of side max(h, w), squeezed into h x w at the end; its offsets from the
- * centre are undone in the order shift, scale, turn, and added to the image's centre. */
+/* Offsets from the window's centre are undone in the order shift, scale, turn, and added to the
+ * image's centre. The window is h x w: Darknet cuts a square of the longer side and squeezes it, so
+ * that nets that are not square train on other shapes than they validate on. */
 static affine inverse_map(const tn_image *image, const tn_augment_draw *d, int h, int w) {
-    double window = h > w ? h : w, column = window / w, row = window / h;
     double cosine = cos(d->angle), sine = sin(d->angle);
     double across = d->aspect / d->scale, down = 1 / d->scale;
-    affine m = {.x_dx = cosine * across * column,
-                .y_dx = sine * across * column,
-                .x_dy = -sine * down * row,
-                .y_dy = cosine * down * row};
-    double u = (0.5 * column - window / 2 + d->dx) * across;
-    double v = (0.5 * row - window / 2 + d->dy) * down;
+    affine m = {.x_dx = cosine * across,
+                .y_dx = sine * across,
+                .x_dy = -sine * down,
+                .y_dy = cosine * down};
+    double u = (0.5 - w / 2.0 + d->dx) * across;
+    double v = (0.5 - h / 2.0 + d->dy) * down;
     m.x0 = image->w / 2.0 + cosine * u - sine * v;
     m.y0 = image->h / 2.0 + sine * u + cosine * v;
     if (d->flip) {
@@ -196,14 +195,15 @@ static void jitter_row(float *row, int w, int c, const tn_augment_draw *d) {
 
 /* Values in 0..1 (unit = 1) or 0..255 (unit = 1/255) become the net's numbers. */
 static void normalise_row(float *row, int w, float unit, const tn_input_format *format) {
-    const float *mean = format->mean, *std = format->std;
+    const float *mean = format->mean;
+    const float factor[3] = {1 / format->std[0], 1 / format->std[1], 1 / format->std[2]};
     if (format->c == 1) {
-        for (int j = 0; j < w; j++) row[j] = (row[j] * unit - mean[0]) / std[0];
+        for (int j = 0; j < w; j++) row[j] = (row[j] * unit - mean[0]) * factor[0];
         return;
     }
     for (int j = 0; j < w; j++)
         for (int ch = 0; ch < 3; ch++)
-            row[3 * j + ch] = (row[3 * j + ch] * unit - mean[ch]) / std[ch];
+            row[3 * j + ch] = (row[3 * j + ch] * unit - mean[ch]) * factor[ch];
 }
 
 tn_status tn_augment_apply(const tn_image *image, const tn_augment_draw *draw, tn_border border,

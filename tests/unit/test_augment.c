@@ -116,10 +116,9 @@ static double tap(const tn_image *image, int x, int y, int ch, tn_border border)
 /* The window as Darknet's is defined, pixel by pixel in double. */
 static double slow_sample(const tn_image *image, const tn_augment_draw *d, tn_border border, int h,
                           int w, int x, int y, int ch) {
-    double side = h > w ? h : w;
     if (d->flip) x = w - 1 - x;
-    double u = ((x + 0.5) * side / w - side / 2 + d->dx) / d->scale * d->aspect;
-    double v = ((y + 0.5) * side / h - side / 2 + d->dy) / d->scale;
+    double u = (x + 0.5 - w / 2.0 + d->dx) / d->scale * d->aspect;
+    double v = (y + 0.5 - h / 2.0 + d->dy) / d->scale;
     double px = cos(d->angle) * u - sin(d->angle) * v + image->w / 2.0 - 0.5;
     double py = sin(d->angle) * u + cos(d->angle) * v + image->h / 2.0 - 0.5;
     int ix = (int)floor(px), iy = (int)floor(py);
