@@ -29,9 +29,9 @@ tn_status tn_net_load(const char *path, const char *const *overrides, int n_over
 tn_status tn_net_create(tn_cfg *cfg, const tn_warner *warner, tn_net **out);
 void tn_net_free(tn_net *net);
 
-/* Weights N(0, 2/fan_in) (He et al. 2015), fan_in after Darknet (size*size*c/groups), for the last
- * layer before a softmax 1/fan_in; biases 0, scales 1, running means 0, running variances 1. Each
- * tensor is keyed by (seed, its place), so a net's start does not depend on threads. */
+/* Weights N(0, 2/fan_in) (He et al. 2015), fan_in after Darknet (size*size*c/groups); biases 0,
+ * scales 1, running means 0, running variances 1. Each tensor is keyed by (seed, its place), so a
+ * net's start does not depend on threads. */
 void tn_net_init(tn_net *net, uint64_t seed);
 
 /* Outputs of one image: elements of the output tensor. */

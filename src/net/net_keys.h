@@ -24,7 +24,7 @@ typedef struct tn_net_keys {
     int width, height, channels, inputs;
     int batch, subdivisions, max_batches;
     double epochs; /* 0: max_batches counts */
-    int adam, adamw;
+    bool adam, adamw;
     double learning_rate, learning_rate_min, momentum, decay, b1, b2, eps;
     int policy; /* tn_policy */
     int burn_in, step, sgdr_cycle;
