@@ -1,0 +1,30 @@
+/* [avgpool]: mean over the whole map; with output=N over N x N parts of it, whatever its size. */
+#include "layers/layer.h"
+#include "layers/pool_block.h"
+
+typedef struct avgpool_keys {
+    int output;
+} avgpool_keys;
+
+static const tn_key keys[] = {
+    TN_INT(avgpool_keys, output, "output", "1", 1, 1024, "N x N means (default 1: the whole map)"),
+    {0},
+};
+
+static tn_status plan_avgpool(tn_plan *plan, const tn_section *section, const void *values) {
+    (void)section;
+    const avgpool_keys *k = values;
+    const tn_pool_attr attr = {.type = TN_POOL_ADAPTIVE};
+    tn_plan_set_output(plan,
+                       tn_pool_append(plan, &attr, tn_plan_previous(plan), k->output, k->output));
+    return TN_OK;
+}
+
+const tn_layer_type tn_layer_avgpool = {
+    .name = "avgpool",
+    .alias = {"avg"},
+    .help = "mean over the map",
+    .keys = keys,
+    .values_bytes = sizeof(avgpool_keys),
+    .plan = plan_avgpool,
+};

@@ -1,0 +1,39 @@
+/* [dropout]. The forks' defaults differ (.5 and .2); ours is AlexeyAB's .2. */
+#include "layers/ops/dropout.h"
+
+#include "layers/layer.h"
+
+typedef struct dropout_keys {
+    double probability;
+} dropout_keys;
+
+static const tn_key keys[] = {
+    TN_NUMBER(dropout_keys, probability, "probability", ".2", 0, 0.999999, "share that is dropped"),
+    TN_IGNORED("dropblock", "GPU"),
+    {0},
+};
+
+static tn_status plan_dropout(tn_plan *plan, const tn_section *section, const void *values) {
+    (void)section;
+    const dropout_keys *k = values;
+    const tn_dropout_attr attr = {k->probability};
+    const int in = tn_plan_previous(plan);
+    const int out = tn_plan_tensor_add(plan, tn_plan_shape(plan, in));
+    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_dropout,
+                                       .attr = &attr,
+                                       .attr_bytes = sizeof attr,
+                                       .in = &in,
+                                       .n_in = 1,
+                                       .out = out});
+    tn_plan_set_output(plan, out);
+    tn_plan_detail(plan, "p=%g", k->probability);
+    return TN_OK;
+}
+
+const tn_layer_type tn_layer_dropout = {
+    .name = "dropout",
+    .help = "drops values in training",
+    .keys = keys,
+    .values_bytes = sizeof(dropout_keys),
+    .plan = plan_dropout,
+};

@@ -1,0 +1,16 @@
+/* [maxpool]: largest value of each window. */
+#include "layers/layer.h"
+#include "layers/pool_block.h"
+
+static tn_status plan_maxpool(tn_plan *plan, const tn_section *section, const void *values) {
+    return tn_pool_plan(plan, section, values, TN_POOL_MAX);
+}
+
+const tn_layer_type tn_layer_maxpool = {
+    .name = "maxpool",
+    .alias = {"max"},
+    .help = "largest value of each window",
+    .keys = tn_pool_key_table,
+    .values_bytes = sizeof(tn_pool_keys),
+    .plan = plan_maxpool,
+};
