@@ -32,11 +32,17 @@ static unsigned keeps(const tn_op *op) {
 }
 
 static const tn_kernel *const forward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_dropout_forward_avx2,
+#endif
     &tn_dropout_forward_ref,
     NULL,
 };
 
 static const tn_kernel *const backward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_dropout_backward_avx2,
+#endif
     &tn_dropout_backward_ref,
     NULL,
 };

@@ -10,6 +10,10 @@ extern "C" {
 
 extern const tn_kernel tn_dropout_forward_ref;
 extern const tn_kernel tn_dropout_backward_ref;
+#ifndef TN_REAL_DOUBLE
+extern const tn_kernel tn_dropout_forward_avx2;
+extern const tn_kernel tn_dropout_backward_avx2;
+#endif
 
 /* Philox key and the counter words that all elements of a sample share: the counter is
  * {element / 4, sample, layer, step}, and element takes word element % 4. It is dropped when that

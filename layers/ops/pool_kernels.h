@@ -10,6 +10,10 @@ extern "C" {
 
 extern const tn_kernel tn_pool_forward_ref;
 extern const tn_kernel tn_pool_backward_ref;
+#ifndef TN_REAL_DOUBLE
+extern const tn_kernel tn_pool_forward_avx2;
+extern const tn_kernel tn_pool_backward_avx2;
+#endif
 
 /* Cells [begin, end) of one axis that output position `o` covers; those outside the map are left
  * out. `start` is where the window begins, outside or not. */
