@@ -12,19 +12,29 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 }
 
 static const tn_kernel *const forward[] = {
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_forward_avx2,
+#endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
 #endif
-    &tn_convolution_forward_ref,
-    NULL,
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_forward_avx2_any,
+#endif
+    &tn_convolution_forward_ref,      NULL,
 };
 
 static const tn_kernel *const backward_data[] = {
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_data_avx2,
+#endif
 #if TN_DNNL
     &tn_convolution_backward_data_onednn,
 #endif
-    &tn_convolution_backward_data_ref,
-    NULL,
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_data_avx2_any,
+#endif
+    &tn_convolution_backward_data_ref,      NULL,
 };
 
 static const tn_kernel *const backward_params[] = {
