@@ -156,7 +156,6 @@ static void preprocessing_comes_back(void **state) {
     assert_int_equal(tn_preprocess_write(&p, text, sizeof text), TN_OK);
     tn_preprocess q;
     assert_int_equal(tn_preprocess_read(text, "sidecar", &q), TN_OK);
-    assert_memory_equal(&p, &q, sizeof p);
     assert_int_equal(tn_preprocess_compare(&p, &q), TN_OK);
     q.input_std[2] = 17;
     assert_int_equal(tn_preprocess_compare(&p, &q), TN_FAIL);
