@@ -28,7 +28,9 @@ static int first_character(const char *path) {
     return found;
 }
 
+/* A name that ends in .cfg is taken at its word: what is wrong inside, its reader says best. */
 static int is_cfg(const char *path) {
+    if (ends_with(path, ".cfg")) return 1;
     int c = first_character(path);
     return c ? c == '[' : !ends_with(path, ".data");
 }
@@ -38,11 +40,8 @@ tn_status tn_model_args_split(const tn_texts *words, tn_model_args *out) {
     int at = 0;
     if (words->count == 0) return tn_fail("name a net: [DATA] CFG [WEIGHTS]");
     if (!is_cfg(words->items[0])) out->data = words->items[at++];
-    if (at == words->count) {
-        if (ends_with(out->data, ".cfg"))
-            return tn_fail("%s: no cfg: it does not begin with a [section]", out->data);
+    if (at == words->count)
         return tn_fail("%s is data; name a net after it: [DATA] CFG [WEIGHTS]", out->data);
-    }
     out->cfg = words->items[at++];
     if (at < words->count) out->weights = words->items[at++];
     out->used = at;

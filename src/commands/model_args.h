@@ -14,8 +14,9 @@ typedef struct tn_model_args {
     int used;                         /* words taken; what follows is the command's own */
 } tn_model_args;
 
-/* Sorts the words. DATA is told from CFG by what is in the file (a cfg begins with a [section]), or
- * by the name's end where there is no such file. Fails, naming the word, when there is no CFG. */
+/* Sorts the words. A name that ends in .cfg is a CFG; else what is in the file decides (a cfg
+ * begins with a [section]), or the name's end where there is no such file. Fails, naming the word,
+ * when there is no CFG. */
 tn_status tn_model_args_split(const tn_texts *words, tn_model_args *out);
 
 /* The .data file to use: `given`, else [net] data=. Fails when neither names one or when it is not
