@@ -15,6 +15,7 @@ typedef struct command {
 } command;
 
 static const command classifier_commands[] = {
+    {"train", tn_cmd_train, "trains a net on a list of images"},
     {0},
 };
 

@@ -10,6 +10,7 @@ extern "C" {
 int tn_cmd_ddti(int argc, char **argv);  /* ddti convert | synth */
 int tn_cmd_list(int argc, char **argv);  /* lists from a folder of class folders */
 int tn_cmd_bench(int argc, char **argv); /* time of training steps and forward passes */
+int tn_cmd_train(int argc, char **argv); /* classifier train */
 
 #ifdef __cplusplus
 }

@@ -49,13 +49,12 @@ static tn_status check(const tn_schedule *s) {
 
 tn_status tn_schedule_init(tn_schedule *schedule, const tn_net_keys *keys, uint64_t images,
                            uint64_t batch, uint64_t seed) {
-    *schedule = (tn_schedule){.keys = keys, .seed = seed};
+    *schedule = (tn_schedule){.keys = keys, .images = images, .batch = batch, .seed = seed};
     if (images == 0 || batch == 0)
         return tn_fail("schedule: %llu images in batches of %llu", (unsigned long long)images,
                        (unsigned long long)batch);
-    schedule->per_epoch = (images + batch - 1) / batch;
     if (keys->epochs > 0)
-        schedule->total = (uint64_t)ceil(keys->epochs * (double)schedule->per_epoch - 1e-9);
+        schedule->total = (uint64_t)ceil(keys->epochs * (double)images / (double)batch - 1e-9);
     else if (keys->max_batches > 0)
         schedule->total = (uint64_t)keys->max_batches;
     return check(schedule);
@@ -122,4 +121,14 @@ double tn_schedule_rate(const tn_schedule *s, uint64_t n) {
         return rate_cosine(s, x);
     }
     return lr;
+}
+
+double tn_schedule_epochs(const tn_schedule *s, uint64_t updates) {
+    return (double)(updates * s->batch) / (double)s->images;
+}
+
+bool tn_schedule_ends_epoch(const tn_schedule *s, uint64_t updates) {
+    if (updates == 0) return false;
+    return updates == s->total ||
+           updates * s->batch / s->images > (updates - 1) * s->batch / s->images;
 }

@@ -13,13 +13,14 @@ extern "C" {
 
 typedef struct tn_schedule {
     const tn_net_keys *keys;
-    uint64_t per_epoch; /* updates of one epoch: the last may have fewer images than `batch` */
-    uint64_t total;     /* updates of the run; 0: no end */
-    uint64_t seed;      /* of policy=random */
+    uint64_t images; /* of an epoch: batches run on over its end, no image is left out */
+    uint64_t batch;  /* images of an update */
+    uint64_t total;  /* updates of the run; 0: no end */
+    uint64_t seed;   /* of policy=random */
 } tn_schedule;
 
-/* For a training list of `images` and `batch` images an update. `epochs` > 0 counts passes over the
- * list and wins; else max_batches counts updates. Fails on a policy whose keys do not fit it. */
+/* For epochs of `images` and `batch` images an update. `epochs` > 0 counts passes over the list and
+ * wins; else max_batches counts updates. Fails on a policy whose keys do not fit it. */
 tn_status tn_schedule_init(tn_schedule *schedule, const tn_net_keys *keys, uint64_t images,
                            uint64_t batch, uint64_t seed);
 
@@ -34,6 +35,11 @@ tn_status tn_schedule_init(tn_schedule *schedule, const tn_net_keys *keys, uint6
  * Darknet's: cosine   min + (lr-min)/2 * (1 + cos(pi*(n-burn_in)/(total-burn_in))): down to `min`
  * at the end with min = learning_rate_min. */
 double tn_schedule_rate(const tn_schedule *schedule, uint64_t n);
+
+/* Passes over the list that `updates` updates are; whether the last of them ended one (or the run).
+ */
+double tn_schedule_epochs(const tn_schedule *schedule, uint64_t updates);
+bool tn_schedule_ends_epoch(const tn_schedule *schedule, uint64_t updates);
 
 const char *tn_policy_name(int policy);
 

@@ -129,11 +129,10 @@ static void length_of_a_run(void **state) {
     tn_net_keys k = plain;
     tn_schedule s;
     assert_int_equal(tn_schedule_init(&s, &k, 3201, 32, 0), TN_OK);
-    assert_int_equal(s.per_epoch, 101);
     assert_int_equal(s.total, 1000);
     k.epochs = 3;
     assert_int_equal(tn_schedule_init(&s, &k, 3201, 32, 0), TN_OK);
-    assert_int_equal(s.total, 303);
+    assert_int_equal(s.total, 301); /* 9603 images */
     k.epochs = 0.5;
     assert_int_equal(tn_schedule_init(&s, &k, 3200, 32, 0), TN_OK);
     assert_int_equal(s.total, 50);
@@ -141,6 +140,18 @@ static void length_of_a_run(void **state) {
     k.max_batches = 0;
     assert_int_equal(tn_schedule_init(&s, &k, 3200, 32, 0), TN_OK);
     assert_int_equal(s.total, 0);
+}
+
+/* Ten images in batches of four: epochs end with updates 3, 5, 8, 10; the run ends with 11. */
+static void epochs_end_where_their_last_image_is(void **state) {
+    (void)state;
+    tn_net_keys k = plain;
+    tn_schedule s;
+    k.max_batches = 11;
+    assert_int_equal(tn_schedule_init(&s, &k, 10, 4, 0), TN_OK);
+    static const bool ends[] = {0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 1, 1};
+    for (uint64_t n = 0; n < 12; n++) assert_int_equal(tn_schedule_ends_epoch(&s, n), ends[n]);
+    assert_true(fabs(tn_schedule_epochs(&s, 5) - 2) < 1e-12);
 }
 
 static void refuses(const tn_net_keys *keys, const char *says) {
@@ -182,6 +193,7 @@ int main(void) {
         cmocka_unit_test(burn_in_ramps),
         cmocka_unit_test(random_repeats_and_varies),
         cmocka_unit_test(length_of_a_run),
+        cmocka_unit_test(epochs_end_where_their_last_image_is),
         cmocka_unit_test(keys_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,97 @@
+/* A training run: what it is made of, and its stages, a file each. For cmd_train.c and train_*.c.
+ */
+#ifndef TN_COMMANDS_TRAIN_H
+#define TN_COMMANDS_TRAIN_H
+
+#include "src/commands/train_options.h"
+#include "src/commands/train_state.h"
+#include "src/data/datafile.h"
+#include "src/data/lists.h"
+#include "src/data/loader.h"
+#include "src/net/run.h"
+#include "src/net/schedule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where things are written; all owned. */
+typedef struct tn_train_paths {
+    char *folder, *base; /* "weights", "thyronet" */
+    char *state, *metrics, *chart, *chart_last;
+} tn_train_paths;
+
+typedef struct tn_trainer {
+    const tn_train_options *options;
+    const char *data_path;
+    uint64_t seed;
+    int threads;
+    int batch, mini_batch; /* images of an update, of a forward */
+    int classes, positive; /* -1: no positive class */
+
+    tn_data_config data;
+    tn_labels labels, names;        /* names: the labels where DATA names none */
+    tn_list train_list, valid_list; /* valid_list.n is 0 when DATA names none */
+    tn_preprocess preprocess;
+
+    tn_net *net;
+    tn_run *run, *check; /* training; validation, on the average where one is kept */
+    tn_loader *loader, *valid_loader;
+    tn_optimizer *optimizer;
+    tn_average *average;
+    tn_schedule schedule;
+    tn_scores scores, valid_scores;
+
+    tn_train_paths paths;
+    tn_train_identity identity;
+    tn_train_position position;
+    tn_history history;
+
+    /* of this process */
+    double started, epoch_started, measured_seconds;
+    uint64_t done; /* updates */
+    uint64_t measured_images;
+    double last_save, save_cost;
+    bool terminal, line_open;
+} tn_trainer;
+
+/* train_setup.c: reads and checks everything, prints what will be done; on failure nothing of an
+ * older run has been touched. */
+tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options);
+void tn_trainer_close(tn_trainer *t);
+
+/* train_loop.c: trains to the end or until a signal. *interrupted is that signal, or 0. */
+tn_status tn_trainer_run(tn_trainer *t, int *interrupted);
+/* One update: `subdivisions` mini-batches forward and backward, then the optimizer. */
+tn_status tn_trainer_update(tn_trainer *t, double *loss);
+/* Scores the validation list. */
+tn_status tn_trainer_validate(tn_trainer *t, tn_metrics *metrics);
+/* Loads images as fast as can be without the net; prints images/s. */
+tn_status tn_trainer_benchmark_loader(tn_trainer *t);
+
+/* train_diagnose.c: says which layer went wrong in the mini-batch just run, as an error. */
+tn_status tn_trainer_diagnose(tn_trainer *t, const tn_step *step, double loss);
+
+/* train_files.c */
+tn_status tn_trainer_make_folder(tn_trainer *t);
+tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix);
+/* <base>.state and <base>_last.weights. */
+tn_status tn_trainer_save(tn_trainer *t);
+tn_status tn_trainer_save_reports(tn_trainer *t);
+/* NAME_suffix.weights; the caller frees it. */
+char *tn_trainer_weights_path(const tn_trainer *t, const char *suffix);
+
+/* train_report.c: all to stderr, but for the result. */
+void tn_trainer_print_setup(const tn_trainer *t);
+void tn_trainer_print_update(tn_trainer *t, double loss, double rate, double seconds);
+void tn_trainer_print_epoch(tn_trainer *t, const tn_epoch_record *record);
+void tn_trainer_print_length(tn_trainer *t);
+void tn_trainer_print_result(tn_trainer *t);
+/* Ends an open progress line, so that what follows begins on its own. */
+void tn_trainer_end_line(tn_trainer *t);
+double tn_now(void); /* seconds, monotonic */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

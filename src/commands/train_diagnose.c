@@ -1,0 +1,84 @@
+/* When a loss or gradient is no number any more: where it began. */
+#include "src/commands/train.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Whether the valid samples of a tensor are all finite; *what becomes the first that is not. */
+static bool is_finite(const tn_tensor *t, int samples, double *what) {
+    for (int n = 0; n < samples; n++) {
+        for (int p = 0; p < t->h * t->w; p++) {
+            const tn_real *x = tn_data(t) + ((size_t)n * t->h * t->w + (size_t)p) * t->pitch;
+            for (int c = 0; c < t->c; c++) {
+                if (isfinite(x[c])) continue;
+                *what = (double)x[c];
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static const char *kind_of(double value) {
+    return isnan(value) ? "NaN" : "infinity";
+}
+
+/* Runs the mini-batch forward again, op by op: each output is looked at before its memory is taken
+ * for something else. */
+static tn_status first_bad_output(tn_trainer *t, const tn_step *step, const char **name, int *layer,
+                                  double *what) {
+    *name = NULL;
+    for (int i = 0; i < tn_run_ops(t->run); i++) {
+        tn_op_run *op = tn_run_op(t->run, i);
+        op->step = step;
+        TN_TRY(tn_op_forward(op));
+        if (is_finite(&op->out, step->n_valid, what)) continue;
+        *name = op->op->name;
+        *layer = op->op->layer;
+        break;
+    }
+    return TN_OK;
+}
+
+static const char advice[] = "Nothing of this update was kept. A lower learning_rate or a longer "
+                             "burn_in usually helps";
+
+static tn_status blame(const tn_trainer *t, const char *what, const char *where) {
+    const tn_train_position *p = &t->position;
+    return tn_fail("iteration %llu (epoch %.3f): %s: %s. %s", (unsigned long long)p->updates + 1,
+                   tn_schedule_epochs(&t->schedule, p->updates + 1), what, where, advice);
+}
+
+tn_status tn_trainer_diagnose(tn_trainer *t, const tn_step *step, double loss) {
+    char what[96], where[256];
+    if (isfinite(loss)) {
+        int bad = tn_params_non_finite_grad(t->net->param, t->net->plan.n_params, t->threads);
+        const tn_param_spec *spec = t->net->param[bad < 0 ? 0 : bad].spec;
+        snprintf(where, sizeof where, "layer %d, gradient of %s", spec->layer, spec->name);
+        return blame(t, "a gradient is not finite", where);
+    }
+    snprintf(what, sizeof what, "the loss of images %d to %d of this update is %s",
+             step->first_sample + 1, step->first_sample + step->n_valid, kind_of(loss));
+    int bad = tn_params_non_finite_value(t->net->param, t->net->plan.n_params, t->threads);
+    if (bad >= 0) {
+        const tn_param_spec *spec = t->net->param[bad].spec;
+        snprintf(where, sizeof where, "layer %d, parameter %s is not finite", spec->layer,
+                 spec->name);
+        return blame(t, what, where);
+    }
+    double value = 0;
+    int layer = 0;
+    const char *name;
+    tn_tensor input = tn_run_input(t->run);
+    if (!is_finite(&input, step->n_valid, &value)) {
+        snprintf(where, sizeof where, "an input image holds %s", kind_of(value));
+        return blame(t, what, where);
+    }
+    TN_TRY(first_bad_output(t, step, &name, &layer, &value));
+    if (name)
+        snprintf(where, sizeof where, "layer %d (%s) is the first whose output holds %s", layer,
+                 name, kind_of(value));
+    else
+        snprintf(where, sizeof where, "every layer's output is finite: it is the loss itself");
+    return blame(t, what, where);
+}

@@ -1,0 +1,328 @@
+/* Everything is read, checked and laid out before the first image is trained on. */
+#include "src/commands/train.h"
+#include "src/net/hash.h"
+#include "src/net/weights.h"
+#include "src/version.h"
+
+#include "layers/device/cpu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_TOP = 5, CHECK_BATCH = 16 };
+
+static void warn_line(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "warning: %s\n", text);
+}
+
+static const tn_warner warner = {warn_line, NULL};
+
+/* ---- data ---- */
+
+static tn_status find_positive(tn_trainer *t) {
+    t->positive = -1;
+    if (!t->data.positive) return TN_OK;
+    t->positive = tn_labels_find(&t->labels, t->data.positive);
+    if (t->positive < 0) t->positive = tn_labels_find(&t->names, t->data.positive);
+    if (t->positive >= 0) return TN_OK;
+    return tn_fail("%s: positive=%s is no label of %s", t->data_path, t->data.positive,
+                   t->data.labels);
+}
+
+static tn_status read_data(tn_trainer *t) {
+    TN_TRY(tn_model_args_data(t->options->model.data, t->options->model.cfg, &t->net->keys,
+                              &t->data_path));
+    TN_TRY(tn_data_config_load(t->data_path, &t->data));
+    tn_data_config *d = &t->data;
+    for (int i = 0; i < d->n_warnings; i++) warn_line(NULL, d->warning[i]);
+    if (!d->train) return tn_fail("%s: names no train= list", t->data_path);
+    if (!d->labels) return tn_fail("%s: names no labels= file", t->data_path);
+    t->classes = d->classes;
+    int outputs = tn_net_outputs(t->net);
+    if (outputs != t->classes)
+        return tn_fail("%s has %d outputs, but %s has classes=%d: set the last layer's size to the "
+                       "number of classes",
+                       t->options->model.cfg, outputs, t->data_path, t->classes);
+    TN_TRY(tn_labels_load(d->labels, t->classes, &t->labels));
+    TN_TRY(tn_names_load(d->names ? d->names : d->labels, t->classes, &t->names));
+    TN_TRY(find_positive(t));
+    TN_TRY(tn_list_load(d->train, &t->labels, &t->train_list));
+    if (d->valid) return tn_list_load(d->valid, &t->labels, &t->valid_list);
+    fprintf(stderr,
+            "warning: %s names no valid= list: nothing is validated, and there will be no "
+            "best weights\n",
+            t->data_path);
+    return TN_OK;
+}
+
+/* ---- loaders ---- */
+
+static tn_augment augment_of(const tn_net_keys *k) {
+    tn_augment a = tn_augment_none(k->width);
+    a.min_crop = k->min_crop ? k->min_crop : k->width;
+    a.max_crop = k->max_crop ? k->max_crop : 2 * k->width;
+    a.angle = (float)k->angle;
+    a.aspect = (float)k->aspect;
+    a.flip = k->flip;
+    a.hue = (float)k->hue;
+    a.saturation = (float)k->saturation;
+    a.exposure = (float)k->exposure;
+    a.mixup = k->mixup == 1;
+    a.cutmix = k->cutmix || k->mixup == 2;
+    a.label_smooth_eps = (float)k->label_smooth_eps;
+    return a;
+}
+
+static tn_status open_loaders(tn_trainer *t) {
+    const tn_net_keys *k = &t->net->keys;
+    t->preprocess = t->data.preprocess;
+    tn_augment augment = augment_of(k);
+    tn_loader_config config = {.list = &t->train_list,
+                               .classes = t->classes,
+                               .batch = t->mini_batch,
+                               .augment = &augment,
+                               .seed = t->seed,
+                               .balanced = k->balanced,
+                               .fit = TN_FIT_CENTRE,
+                               .threads = t->threads < 8 ? (t->threads + 1) / 2 : 4};
+    TN_TRY(
+        tn_input_format_create(&t->preprocess, k->height, k->width, k->channels, &config.format));
+    TN_TRY(tn_loader_open(&config, &t->loader));
+    if (!t->valid_list.n) return TN_OK;
+    config.list = &t->valid_list;
+    config.augment = NULL;
+    config.balanced = false;
+    config.batch = t->mini_batch < CHECK_BATCH ? t->mini_batch : CHECK_BATCH;
+    return tn_loader_open(&config, &t->valid_loader);
+}
+
+/* ---- the net ---- */
+
+static tn_optimizer_options optimizer_of(const tn_trainer *t) {
+    const tn_net_keys *k = &t->net->keys;
+    return (tn_optimizer_options){.kind = k->adamw  ? TN_ADAMW
+                                          : k->adam ? TN_ADAM
+                                                    : TN_SGD,
+                                  .momentum = k->momentum,
+                                  .decay = k->decay,
+                                  .b1 = k->b1,
+                                  .b2 = k->b2,
+                                  .eps = k->eps,
+                                  .threads = t->threads};
+}
+
+static tn_status make_replicas(tn_trainer *t) {
+    tn_net *net = t->net;
+    tn_run_options options = {.mode = TN_TRAIN,
+                              .batch = t->mini_batch,
+                              .threads = t->threads,
+                              .kernels = t->options->kernels,
+                              .output = -1};
+    TN_TRY(tn_run_create(&net->plan, net->param, &options, &t->run));
+    tn_optimizer_options optimizer = optimizer_of(t);
+    TN_TRY(tn_optimizer_create(&optimizer, net->param, net->plan.n_params, &t->optimizer));
+    if (net->keys.ema_alpha > 0)
+        TN_TRY(tn_average_create(net->param, net->plan.n_params, net->keys.ema_alpha, &t->average));
+    if (!t->valid_list.n) return TN_OK;
+    options.mode = TN_INFER;
+    options.batch = t->mini_batch < CHECK_BATCH ? t->mini_batch : CHECK_BATCH;
+    tn_param *param = t->average ? t->average->param : net->param;
+    return tn_run_create(&net->plan, param, &options, &t->check);
+}
+
+/* Fresh weights, or those of a file. Without -clear its counter goes on, as in Darknet. */
+static tn_status start_weights(tn_trainer *t) {
+    const char *weights = t->options->model.weights;
+    tn_net_init(t->net, t->seed);
+    if (!weights) return TN_OK;
+    tn_weights_report report;
+    TN_TRY(tn_weights_load(t->net, weights, t->options->partial, &report));
+    fprintf(stderr, "%s: %d of %d layers loaded\n", weights, report.layers, report.all_layers);
+    /* first layers of another net are a start, not a position */
+    if (t->options->clear || report.layers < report.all_layers) t->net->seen = 0;
+    return TN_OK;
+}
+
+static tn_status start_position(tn_trainer *t) {
+    uint64_t seen = t->net->seen / (uint64_t)t->batch, total = t->schedule.total;
+    if (total && seen >= total)
+        return tn_fail("%s has seen %" PRIu64 " images = %" PRIu64 " iterations of %d, and this "
+                       "run ends after %" PRIu64 ": nothing is left to train. -clear starts at "
+                       "iteration 0 with these weights",
+                       t->options->model.weights, t->net->seen, seen, t->batch, total);
+    t->position.updates = seen;
+    t->position.images = seen * (uint64_t)t->batch;
+    if (seen)
+        fprintf(stderr,
+                "%s has seen %" PRIu64 " images: going on at iteration %" PRIu64
+                " (-clear starts at 0)\n",
+                t->options->model.weights, t->net->seen, seen);
+    return TN_OK;
+}
+
+/* ---- identity and resuming ---- */
+
+static uint64_t data_hash(const tn_trainer *t) {
+    char text[TN_PREPROCESS_TEXT] = "";
+    tn_hash hash;
+    tn_hash_start(&hash);
+    if (tn_preprocess_write(&t->preprocess, text, sizeof text) == TN_OK) tn_hash_text(&hash, text);
+    for (int i = 0; i < t->train_list.n; i++) {
+        tn_hash_text(&hash, t->train_list.path[i]);
+        tn_hash_add(&hash, &t->train_list.label[i], sizeof t->train_list.label[i]);
+    }
+    return tn_hash_value(&hash);
+}
+
+static uint64_t kernels_hash(const tn_run *run) {
+    tn_hash hash;
+    tn_hash_start(&hash);
+    for (int i = 0; i < tn_run_ops(run); i++)
+        for (tn_pass p = TN_FORWARD; p < TN_PASSES; p++) {
+            const tn_kernel *kernel = tn_run_op(run, i)->pass[p].kernel;
+            tn_hash_text(&hash, kernel ? kernel->name : "-");
+        }
+    return tn_hash_value(&hash);
+}
+
+static void identify(tn_trainer *t) {
+    tn_train_identity *id = &t->identity;
+    *id = (tn_train_identity){.net = tn_train_net_hash(&t->net->cfg),
+                              .data = data_hash(t),
+                              .seed = t->seed,
+                              .images = (uint64_t)t->train_list.n,
+                              .batch = (uint64_t)t->batch,
+                              .mini_batch = (uint64_t)t->mini_batch,
+                              .threads = (uint64_t)t->threads,
+                              .kernels = kernels_hash(t->run)};
+    snprintf(id->version, sizeof id->version, "%s", TN_VERSION);
+    snprintf(id->cpu, sizeof id->cpu, "%s", tn_cpu_describe());
+}
+
+static tn_status resume(tn_trainer *t) {
+    char inexact[256];
+    const tn_train_memory memory = {.net = t->net,
+                                    .optimizer = t->optimizer,
+                                    .average = t->average,
+                                    .position = &t->position,
+                                    .history = &t->history,
+                                    .scores = &t->scores};
+    if (t->options->model.weights)
+        fprintf(stderr, "warning: %s is not read: -resume takes everything from %s\n",
+                t->options->model.weights, t->paths.state);
+    TN_TRY(tn_train_state_load(t->paths.state, &memory, &t->identity, inexact));
+    t->position.finished = 0;
+    if (t->schedule.total && t->position.updates >= t->schedule.total)
+        return tn_fail("%s: this run has ended after %" PRIu64 " updates. More epochs (-epochs N) "
+                       "let it go on",
+                       t->paths.state, t->position.updates);
+    fprintf(stderr, "resuming at iteration %" PRIu64 ", epoch %.3f\n", t->position.updates,
+            tn_schedule_epochs(&t->schedule, t->position.updates));
+    if (inexact[0])
+        fprintf(stderr, "warning: the run goes on, but not bit for bit: other %s\n", inexact);
+    return TN_OK;
+}
+
+/* An unfinished run of the same name is put aside, not overwritten. */
+static tn_status keep_unfinished(const tn_trainer *t) {
+    tn_train_position there;
+    uint64_t seed;
+    if (access(t->paths.state, F_OK) != 0) return TN_OK;
+    if (tn_train_state_peek(t->paths.state, &there, &seed) != TN_OK || there.finished) return TN_OK;
+    size_t size = strlen(t->paths.state) + sizeof ".old";
+    char *old = malloc(size);
+    if (!old) return tn_fail("out of memory");
+    snprintf(old, size, "%s.old", t->paths.state);
+    tn_status status = TN_OK;
+    if (rename(t->paths.state, old) != 0)
+        status = tn_fail("%s cannot be renamed: %s", t->paths.state, strerror(errno));
+    else
+        fprintf(stderr,
+                "note: an unfinished run (iteration %" PRIu64 ") was here; its state is now %s. "
+                "-resume would have gone on with it\n",
+                there.updates, old);
+    free(old);
+    return status;
+}
+
+/* The seed of a run that goes on is its own. */
+static tn_status choose_seed(tn_trainer *t) {
+    t->seed = t->options->seed;
+    if (!t->options->resume) return TN_OK;
+    tn_train_position there;
+    uint64_t seed;
+    if (access(t->paths.state, F_OK) != 0)
+        return tn_fail("%s: no such file: there is no run to resume", t->paths.state);
+    TN_TRY(tn_train_state_peek(t->paths.state, &there, &seed));
+    if (!t->options->seed_given) t->seed = seed;
+    return TN_OK;
+}
+
+static tn_status make_scores(tn_trainer *t) {
+    size_t epoch = tn_loader_epoch_size(t->loader) + (size_t)t->batch;
+    TN_TRY(tn_scores_create(&t->scores, t->classes, epoch));
+    if (!t->valid_list.n) return TN_OK;
+    return tn_scores_create(&t->valid_scores, t->classes, (size_t)t->valid_list.n);
+}
+
+static tn_status open_all(tn_trainer *t) {
+    const tn_train_options *o = t->options;
+    TN_TRY(tn_net_load(o->model.cfg, o->net.items, o->net.count, &warner, &t->net));
+    const tn_net_keys *k = &t->net->keys;
+    t->batch = k->batch;
+    t->mini_batch = k->batch / k->subdivisions;
+    TN_TRY(read_data(t));
+    TN_TRY(tn_trainer_make_folder(t));
+    TN_TRY(choose_seed(t));
+    TN_TRY(start_weights(t));
+    TN_TRY(open_loaders(t));
+    TN_TRY(tn_schedule_init(&t->schedule, k, tn_loader_epoch_size(t->loader), (uint64_t)t->batch,
+                            t->seed));
+    if (!o->resume) TN_TRY(start_position(t));
+    TN_TRY(make_scores(t));
+    TN_TRY(make_replicas(t));
+    identify(t);
+    tn_trainer_print_setup(t);
+    if (o->benchmark_loader) return TN_OK;
+    TN_TRY(o->resume ? resume(t) : keep_unfinished(t));
+    return tn_loader_seek(t->loader, t->position.images);
+}
+
+tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options) {
+    *t = (tn_trainer){.options = options};
+    t->threads = options->threads ? options->threads : tn_cpu_threads();
+    t->terminal = isatty(STDERR_FILENO);
+    tn_cpu_flush_denormals(t->threads);
+    tn_status status = open_all(t);
+    if (status != TN_OK) tn_trainer_close(t);
+    return status;
+}
+
+void tn_trainer_close(tn_trainer *t) {
+    if (t->loader) tn_loader_close(t->loader);
+    if (t->valid_loader) tn_loader_close(t->valid_loader);
+    tn_run_free(t->run);
+    tn_run_free(t->check);
+    tn_optimizer_free(t->optimizer);
+    tn_average_free(t->average);
+    tn_net_free(t->net);
+    tn_scores_free(&t->scores);
+    tn_scores_free(&t->valid_scores);
+    tn_history_free(&t->history);
+    tn_list_free(&t->train_list);
+    tn_list_free(&t->valid_list);
+    tn_labels_free(&t->labels);
+    tn_labels_free(&t->names);
+    tn_data_config_free(&t->data);
+    free(t->paths.folder);
+    free(t->paths.base);
+    free(t->paths.state);
+    free(t->paths.metrics);
+    free(t->paths.chart);
+    free(t->paths.chart_last);
+    *t = (tn_trainer){0};
+}
