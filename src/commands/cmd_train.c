@@ -24,6 +24,18 @@ static int report_failure(tn_trainer *t) {
     return status;
 }
 
+static int print_interrupted(const tn_trainer *t, int interrupted) {
+    if (interrupted > 0)
+        fprintf(stderr, "stopped by signal %d", interrupted);
+    else
+        fprintf(stderr, "stopped as asked");
+    fprintf(stderr,
+            " after iteration %" PRIu64 "; all is saved in %s. The same command with -resume goes "
+            "on bit for bit\n",
+            t->position.updates, t->paths.state);
+    return interrupted > 0 ? SIGNAL_STATUS + interrupted : 0;
+}
+
 static int train(const tn_train_options *options) {
     tn_trainer t;
     if (tn_trainer_open(&t, options) != TN_OK) return failed();
@@ -33,11 +45,7 @@ static int train(const tn_train_options *options) {
     } else if (tn_trainer_run(&t, &interrupted) != TN_OK) {
         status = report_failure(&t);
     } else if (interrupted) {
-        fprintf(stderr,
-                "stopped by signal %d after iteration %" PRIu64 "; all is saved in %s. The same "
-                "command with -resume goes on bit for bit\n",
-                interrupted, t.position.updates, t.paths.state);
-        status = SIGNAL_STATUS + interrupted;
+        status = print_interrupted(&t, interrupted);
     } else {
         tn_trainer_print_result(&t);
     }

@@ -60,7 +60,8 @@ typedef struct tn_trainer {
 tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options);
 void tn_trainer_close(tn_trainer *t);
 
-/* train_loop.c: trains to the end or until a signal. *interrupted is that signal, or 0. */
+/* train_loop.c: trains to the end or until a signal or -stop-after. *interrupted is that signal, -1
+ * for -stop-after, 0 at the end. */
 tn_status tn_trainer_run(tn_trainer *t, int *interrupted);
 /* One update: `subdivisions` mini-batches forward and backward, then the optimizer. */
 tn_status tn_trainer_update(tn_trainer *t, double *loss);

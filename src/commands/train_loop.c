@@ -225,10 +225,11 @@ tn_status tn_trainer_run(tn_trainer *t, int *interrupted) {
     catch_signals();
     *interrupted = 0;
     t->started = t->epoch_started = tn_now();
-    while (!over(t) && !signalled) TN_TRY(step_once(t));
+    const uint64_t most = t->options->stop_after ? (uint64_t)t->options->stop_after : UINT64_MAX;
+    while (!over(t) && !signalled && t->done < most) TN_TRY(step_once(t));
     tn_trainer_end_line(t);
     if (over(t)) return finish(t);
-    *interrupted = signalled;
+    *interrupted = signalled ? signalled : -1;
     return tn_trainer_save(t);
 }
 

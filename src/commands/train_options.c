@@ -72,6 +72,8 @@ tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int
         {"clear", TN_OPTION_SWITCH, &o->clear, NULL, "starts WEIGHTS at iteration 0"},
         {"partial", TN_OPTION_SWITCH, &o->partial, NULL,
          "takes from WEIGHTS what is there (pre-trained first layers)"},
+        {"stop-after", TN_OPTION_INT, &o->stop_after, "N",
+         "saves and leaves after N updates, as Ctrl-C would: for batch queues", 1, 2000000000},
         {"valid-every", TN_OPTION_INT, &o->valid_every, "N", "validates every N epochs (default 1)",
          1, 1000000},
         {"topk", TN_OPTION_SWITCH, &o->topk, NULL, "prints top-k accuracy too (top= of DATA)"},

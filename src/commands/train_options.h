@@ -20,6 +20,7 @@ typedef struct tn_train_options {
     const char *backup;
     int resume, clear, partial, topk, show_images, benchmark_loader;
     int valid_every; /* epochs */
+    int stop_after;  /* updates of this process; 0: never */
     const char *kernels;
 } tn_train_options;
 
