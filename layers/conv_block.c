@@ -4,6 +4,8 @@
 #include "layers/ops/convolution.h"
 #include "layers/ops/norm_act.h"
 
+#include <limits.h>
+
 static tn_status check(const tn_section *section, const tn_conv_block *b, tn_shape in) {
     if (in.c % b->groups != 0) {
         return tn_section_fail(section, "groups=%d do not divide the %d input channels%s%s",
@@ -12,6 +14,11 @@ static tn_status check(const tn_section *section, const tn_conv_block *b, tn_sha
     if (b->filters % b->groups != 0) {
         return tn_section_fail(section, "groups=%d do not divide the %d filters%s%s", b->groups,
                                b->filters, *b->part ? " of " : "", b->part);
+    }
+    const double weights = (double)b->filters * (in.c / b->groups) * b->size * b->size;
+    if (weights > INT_MAX) {
+        return tn_section_fail(section, "%g weights%s%s, expected at most %d", weights,
+                               *b->part ? " in " : "", b->part, INT_MAX);
     }
     const int reach = b->dilation * (b->size - 1) + 1;
     if (in.h + 2 * b->padding < reach || in.w + 2 * b->padding < reach) {

@@ -3,8 +3,7 @@
 
 #include "layers/layer.h"
 
-#define S                       tn_convolutional_keys
-#define UNSUPPORTED(name, help) TN_INT(S, unsupported, name, "0", 0, 0, help)
+#define S tn_convolutional_keys
 
 static const tn_key keys[] = {
     TN_INT(S, filters, "filters", "1", 1, 1 << 20, "output channels"),
@@ -18,6 +17,7 @@ static const tn_key keys[] = {
     TN_INT(S, dilation, "dilation", "1", 1, 1024, "distance between window cells"),
     TN_FLAG(S, batch_normalize, "batch_normalize", "0", "batch norm instead of a bias"),
     TN_CHOICE(S, activation, "activation", "logistic", tn_activation_names, "activation"),
+    TN_CONVOLUTIONAL_UNSUPPORTED,
     {0},
 };
 

@@ -12,8 +12,28 @@ typedef struct tn_convolutional_keys {
     int filters, size, stride, stride_x, stride_y, padding, groups, dilation;
     bool pad, batch_normalize;
     int activation;
-    int unsupported; /* keys that must be 0 */
 } tn_convolutional_keys;
+
+/* Keys of Darknet's convolutions whose effect is not built. */
+#define TN_CONVOLUTIONAL_UNSUPPORTED                                                               \
+    TN_UNSUPPORTED("cbn", "0", "cross-iteration batch norm"),                                      \
+        TN_UNSUPPORTED("binary", "0", "binary weights"),                                           \
+        TN_UNSUPPORTED("xnor", "0", "binary weights and inputs"),                                  \
+        TN_UNSUPPORTED("bin_output", "0", "binary outputs"),                                       \
+        TN_UNSUPPORTED("flipped", "0", "transposed weights"),                                      \
+        TN_UNSUPPORTED("dot", "0", "experimental"),                                                \
+        TN_UNSUPPORTED("antialiasing", "0", "blurred subsampling"),                                \
+        TN_UNSUPPORTED("assisted_excitation", "0", "detectors"),                                   \
+        TN_UNSUPPORTED("sway", "0", "augmented filters"),                                          \
+        TN_UNSUPPORTED("rotate", "0", "augmented filters"),                                        \
+        TN_UNSUPPORTED("stretch", "0", "augmented filters"),                                       \
+        TN_UNSUPPORTED("stretch_sway", "0", "augmented filters"),                                  \
+        TN_UNSUPPORTED("grad_centr", "0", "centred gradients"),                                    \
+        TN_UNSUPPORTED("reverse", "0", "reversed gradient"),                                       \
+        TN_UNSUPPORTED("coordconv", "0", "coordinates as channels"),                               \
+        TN_UNSUPPORTED("share_index", "-1", "parameters shared with another layer"),               \
+        TN_IGNORED("angle", "only with rotate"), TN_IGNORED("stream", "GPU"),                      \
+        TN_IGNORED("wait_stream", "GPU")
 
 /* Plans either; fills in the summary's detail. */
 tn_status tn_convolutional_plan(tn_plan *plan, const tn_section *section, const void *values);

@@ -9,7 +9,9 @@ typedef struct dropout_keys {
 
 static const tn_key keys[] = {
     TN_NUMBER(dropout_keys, probability, "probability", ".2", 0, 0.999999, "share that is dropped"),
-    TN_IGNORED("dropblock", "GPU"),
+    TN_UNSUPPORTED("dropblock", "0", "dropping whole blocks"),
+    TN_IGNORED("dropblock_size_rel", "only with dropblock"),
+    TN_IGNORED("dropblock_size_abs", "only with dropblock"),
     {0},
 };
 

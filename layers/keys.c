@@ -1,5 +1,6 @@
 #include "layers/keys.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -26,7 +27,8 @@ bool tn_parse_int(const char *text, int *out) {
     char *end;
     errno = 0;
     const long v = strtol(text, &end, 10);
-    if (end == text || *end || errno || v < INT_MIN || v > INT_MAX) return false;
+    if (end == text || *end || isspace((unsigned char)*text) || errno || v < INT_MIN || v > INT_MAX)
+        return false;
     *out = (int)v;
     return true;
 }
@@ -35,7 +37,7 @@ bool tn_parse_real(const char *text, double *out) {
     char *end;
     errno = 0;
     const double v = strtod(text, &end);
-    if (end == text || *end || !isfinite(v)) return false;
+    if (end == text || *end || isspace((unsigned char)*text) || !isfinite(v)) return false;
     *out = v;
     return true;
 }
@@ -63,15 +65,18 @@ static int distance(const char *a, const char *b) {
     return row[m];
 }
 
+/* A slip every three letters is near, and so is the beginning of a candidate ("pred"); a candidate
+ * of which nothing is left is not. */
 const char *tn_nearest(const char *word, const char *const *candidates, int n) {
     const char *best = NULL;
-    int least = (int)strlen(word) / 3 + 2;
+    const size_t length = strlen(word);
+    int least = (int)(length / 3) + 2;
     for (int i = 0; i < n; i++) {
-        const int d = distance(word, candidates[i]);
-        if (d < least) {
-            least = d;
-            best = candidates[i];
-        }
+        const bool begins = length >= 3 && strncmp(word, candidates[i], length) == 0;
+        const int d = begins ? 1 : distance(word, candidates[i]);
+        if (d >= least || d >= (int)strlen(candidates[i])) continue;
+        least = d;
+        best = candidates[i];
     }
     return best;
 }
@@ -212,6 +217,7 @@ static tn_status read_value(const reading *r, const char *text, void *out) {
     case TN_KEY_REALS:
         return read_list(r, text, out);
     case TN_KEY_NO_EFFECT:
+    case TN_KEY_UNSUPPORTED:
         return TN_OK;
     }
     return TN_OK;
@@ -241,6 +247,12 @@ static tn_status unknown_key(const tn_section *section, const tn_option *option,
                        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+static bool says_the_same(const char *a, const char *b) {
+    double x, y;
+    if (tn_parse_real(a, &x) && tn_parse_real(b, &y)) return x == y;
+    return strcmp(a, b) == 0;
+}
+
 static tn_status check_options(const tn_section *section, const tn_key_table *tables, int n,
                                const tn_warner *warner) {
     for (int i = 0; i < section->n_options; i++) {
@@ -251,6 +263,10 @@ static tn_status check_options(const tn_section *section, const tn_key_table *ta
         if (first != option) {
             return option_fail(section, option, "%s is given a second time (first on line %d)",
                                option->key, first->line);
+        }
+        if (key->kind == TN_KEY_UNSUPPORTED && !says_the_same(option->value, key->standard)) {
+            return option_fail(section, option, "%s=%s is not supported here (%s)", key->name,
+                               option->value, key->help);
         }
         if (key->kind == TN_KEY_NO_EFFECT) {
             tn_warn(warner, "%s:%d: [%s]: %s has no effect here", section->file, option->line,
@@ -265,7 +281,7 @@ tn_status tn_keys_read(const tn_section *section, const tn_key_table *tables, in
     TN_TRY(check_options(section, tables, n_tables, warner));
     for (int t = 0; t < n_tables; t++) {
         for (const tn_key *k = tables[t].keys; k->name; k++) {
-            if (k->kind == TN_KEY_NO_EFFECT) continue;
+            if (k->kind == TN_KEY_NO_EFFECT || k->kind == TN_KEY_UNSUPPORTED) continue;
             const tn_option *option = tn_section_find(section, k->name);
             if (!option && !k->standard) {
                 return tn_section_fail(section, "%s must be given (%s)", k->name, k->help);

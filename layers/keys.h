@@ -32,14 +32,15 @@ typedef struct tn_section {
 } tn_section;
 
 typedef enum tn_key_kind {
-    TN_KEY_INT,       /* int */
-    TN_KEY_FLAG,      /* bool: an integer, non-zero is true */
-    TN_KEY_REAL,      /* double */
-    TN_KEY_CHOICE,    /* int: index into `choices`, a NULL-terminated list of words */
-    TN_KEY_TEXT,      /* const char * */
-    TN_KEY_INTS,      /* tn_ints: comma list */
-    TN_KEY_REALS,     /* tn_reals: comma list */
-    TN_KEY_NO_EFFECT, /* Darknet's own key that means nothing here: one warning, value unread */
+    TN_KEY_INT,         /* int */
+    TN_KEY_FLAG,        /* bool: an integer, non-zero is true */
+    TN_KEY_REAL,        /* double */
+    TN_KEY_CHOICE,      /* int: index into `choices`, a NULL-terminated list of words */
+    TN_KEY_TEXT,        /* const char * */
+    TN_KEY_INTS,        /* tn_ints: comma list */
+    TN_KEY_REALS,       /* tn_reals: comma list */
+    TN_KEY_NO_EFFECT,   /* Darknet's own key that means nothing here: one warning, value unread */
+    TN_KEY_UNSUPPORTED, /* Darknet's own key whose effect is not built: only `standard` is taken */
 } tn_key_kind;
 
 typedef struct tn_ints {
@@ -80,6 +81,9 @@ typedef struct tn_key {
     { key, TN_KEY_REALS, offsetof(s, f), standard, min, max, help, NULL }
 #define TN_IGNORED(key, help)                                                                      \
     { key, TN_KEY_NO_EFFECT, 0, "", 0, 0, help, NULL }
+
+#define TN_UNSUPPORTED(key, standard, help)                                                        \
+    { key, TN_KEY_UNSUPPORTED, 0, standard, 0, 0, help, NULL }
 
 /* Receives a finished line (no newline) for the user; may be NULL. */
 typedef void (*tn_warn_fn)(void *user, const char *text);

@@ -7,6 +7,10 @@ const tn_key tn_pool_key_table[] = {
     TN_INT(S, stride_x, "stride_x", "0", 0, 4096, "step to the right (default: stride)"),
     TN_INT(S, stride_y, "stride_y", "0", 0, 4096, "step down (default: stride)"),
     TN_INT(S, padding, "padding", "-1", -1, 8192, "cells around the map, in all (default: size-1)"),
+    TN_UNSUPPORTED("maxpool_depth", "0", "maximum over channels"),
+    TN_UNSUPPORTED("antialiasing", "0", "blurred subsampling"),
+    TN_UNSUPPORTED("maxpool_zero_nonmax", "0", "experimental"),
+    TN_IGNORED("out_channels", "only with maxpool_depth"),
     {0},
 };
 

@@ -9,13 +9,9 @@ enum { MOST_SOURCES = 64 };
 
 typedef struct shortcut_keys {
     tn_ints from;
-    int activation, weights_type, weights_normalization;
+    int activation;
     double alpha, beta;
 } shortcut_keys;
-
-static const char *const weights_types[] = {"none", "per_feature", "per_layer", "per_channel",
-                                            NULL};
-static const char *const normalizations[] = {"none", "relu", "avg_relu", "softmax", NULL};
 
 #define S shortcut_keys
 static const tn_key keys[] = {
@@ -23,9 +19,8 @@ static const tn_key keys[] = {
     TN_CHOICE(S, activation, "activation", "linear", tn_activation_names, "of the sum"),
     TN_NUMBER(S, alpha, "alpha", "1", -1e6, 1e6, "factor on the previous layer"),
     TN_NUMBER(S, beta, "beta", "1", -1e6, 1e6, "factor on the others"),
-    TN_CHOICE(S, weights_type, "weights_type", "none", weights_types, "learned factors: only none"),
-    TN_CHOICE(S, weights_normalization, "weights_normalization", "none", normalizations,
-              "only none"),
+    TN_UNSUPPORTED("weights_type", "none", "learned factors"),
+    TN_UNSUPPORTED("weights_normalization", "none", "learned factors"),
     {0},
 };
 
@@ -56,11 +51,6 @@ static tn_status check_sizes(const tn_section *section, tn_shape a, tn_shape b) 
 
 static tn_status plan_shortcut(tn_plan *plan, const tn_section *section, const void *values) {
     const shortcut_keys *k = values;
-    if (k->weights_type != 0) {
-        return tn_section_fail(section,
-                               "weights_type=%s: expected none (learned factors are not built)",
-                               weights_types[k->weights_type]);
-    }
     if (k->from.n < 1 || k->from.n >= MOST_SOURCES) {
         return tn_section_fail(section, "from names %d layers, expected 1 to %d", k->from.n,
                                MOST_SOURCES - 1);

@@ -6,8 +6,6 @@ typedef struct softmax_keys {
     int groups;
     double temperature, loss_weight;
     bool noloss;
-    int spatial;
-    const char *tree;
 } softmax_keys;
 
 #define S softmax_keys
@@ -16,8 +14,8 @@ static const tn_key keys[] = {
     TN_NUMBER(S, temperature, "temperature", "1", 1e-6, 1e6, "divides the logits"),
     TN_NUMBER(S, loss_weight, "loss_weight", "1", 0, 1e6, "of this head's loss: auxiliary heads"),
     TN_FLAG(S, noloss, "noloss", "0", "1: no loss"),
-    TN_INT(S, spatial, "spatial", "0", 0, 1, "only 0"),
-    TN_TEXT(S, tree, "tree", "", "class hierarchies are not built"),
+    TN_UNSUPPORTED("spatial", "0", "a softmax for every pixel"),
+    TN_UNSUPPORTED("tree", "", "class hierarchies"),
     {0},
 };
 
@@ -25,9 +23,6 @@ static tn_status plan_softmax(tn_plan *plan, const tn_section *section, const vo
     const softmax_keys *k = values;
     const int in = tn_plan_previous(plan);
     const tn_shape shape = tn_plan_shape(plan, in);
-    if (*k->tree)
-        return tn_section_fail(section, "tree=%s: class hierarchies are not supported", k->tree);
-    if (k->spatial) return tn_section_fail(section, "spatial=1 is not supported");
     if (tn_shape_count(shape) % (size_t)k->groups != 0) {
         return tn_section_fail(section, "groups=%d do not divide the %zu inputs", k->groups,
                                tn_shape_count(shape));

@@ -1,5 +1,7 @@
 #include "src/commands/options.h"
 
+#include "layers/keys.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -7,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_NAME = 63 };
+enum { LONGEST_NAME = 63, MOST_FLAGS = 128 };
 
 void tn_texts_free(tn_texts *texts) {
     free(texts->items);
@@ -84,46 +86,6 @@ static tn_status parse_choice(const char *what, const char *text, const char *ch
     return tn_fail("%s: expected one of %s, found \"%s\"", what, choices, text);
 }
 
-static int edit_distance(const char *a, const char *b) {
-    size_t na = strlen(a), nb = strlen(b);
-    int row[LONGEST_NAME + 1];
-    if (na > LONGEST_NAME || nb > LONGEST_NAME) return LONGEST_NAME + 1;
-    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
-/* Keeps in *best the name nearest to `text`; a name that differs in most letters is no suggestion.
- */
-static void keep_nearest(const char *text, const char *name, const char **best, int *distance) {
-    size_t length = strlen(text);
-    int found = edit_distance(text, name);
-    int prefix = length >= 3 && strncmp(text, name, length) == 0;
-    int near_enough = prefix || found <= 1 + (int)length / 3;
-    if (prefix) found = 1;
-    if (near_enough && found < *distance && found < (int)strlen(name)) {
-        *best = name;
-        *distance = found;
-    }
-}
-
-const char *tn_nearest_name(const char *text, const char *const *names, int count) {
-    const char *best = NULL;
-    int distance = INT_MAX;
-    for (int i = 0; i < count; i++) keep_nearest(text, names[i], &best, &distance);
-    return best;
-}
-
 static const tn_option_spec *find(const tn_option_spec *specs, const char *name, size_t length) {
     for (; specs->name; specs++)
         if (strlen(specs->name) == length && memcmp(specs->name, name, length) == 0) return specs;
@@ -131,10 +93,11 @@ static const tn_option_spec *find(const tn_option_spec *specs, const char *name,
 }
 
 static tn_status unknown(const tn_option_spec *specs, const char *name) {
-    const char *best = NULL;
-    int distance = INT_MAX;
+    const char *known[MOST_FLAGS];
+    int n = 0;
     for (; specs->name; specs++)
-        if (specs->help) keep_nearest(name, specs->name, &best, &distance);
+        if (specs->help && n < MOST_FLAGS) known[n++] = specs->name;
+    const char *best = tn_nearest(name, known, n);
     if (best) return tn_fail("unknown option -%s: did you mean -%s?", name, best);
     return tn_fail("unknown option -%s: -h lists the known ones", name);
 }

@@ -62,10 +62,6 @@ void tn_options_help(FILE *to, const char *usage, const tn_option_spec *specs);
 tn_status tn_option_int(const char *what, const char *text, double min, double max, int *out);
 tn_status tn_option_real(const char *what, const char *text, double min, double max, double *out);
 
-/* The item of names[0..count) nearest to `text` by edit distance, or NULL when none is near enough
- * to be what was meant. */
-const char *tn_nearest_name(const char *text, const char *const *names, int count);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 #include "src/data/datafile.h"
 
+#include "layers/keys.h"
 #include "src/data/text.h"
 
 #include <errno.h>
@@ -150,7 +151,7 @@ static const struct key *find_key(const char *name) {
 static tn_status fail_unknown(const char *name) {
     const char *words[N_KEYS];
     for (int i = 0; i < N_KEYS; i++) words[i] = keys[i].name;
-    const char *near = tn_nearest_word(name, words, N_KEYS);
+    const char *near = tn_nearest(name, words, N_KEYS);
     if (near) return tn_fail("unknown key '%s': did you mean '%s'?", name, near);
     return tn_fail("unknown key '%s'", name);
 }

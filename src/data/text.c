@@ -104,36 +104,3 @@ char *tn_trim(char *text) {
     *end = 0;
     return text;
 }
-
-/* Levenshtein distance of words of at most 63 letters (longer ones are never near). */
-static size_t edit_distance(const char *a, const char *b) {
-    enum { MAX = 64 };
-    size_t n = strlen(a), m = strlen(b), row[MAX];
-    if (n >= MAX || m >= MAX) return MAX;
-    for (size_t j = 0; j <= m; j++) row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best) best = above + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[m];
-}
-
-const char *tn_nearest_word(const char *word, const char *const *words, size_t n) {
-    const char *nearest = NULL;
-    size_t best = strlen(word) / 3 + 2; /* one slip a three letters, and at least one */
-    for (size_t i = 0; i < n && words[i]; i++) {
-        size_t d = edit_distance(word, words[i]);
-        if (d < best) {
-            best = d;
-            nearest = words[i];
-        }
-    }
-    return nearest;
-}

@@ -38,10 +38,6 @@ char *tn_next_line(char **cursor);
 /* Cuts spaces, tabs and CRs at both ends, in place; what is inside stays. */
 char *tn_trim(char *text);
 
-/* The entry of `words` (n of them, NULL ends it early) nearest to `word` by edit distance, or NULL
- * when none is near enough to be what was meant: for "did you mean". */
-const char *tn_nearest_word(const char *word, const char *const *words, size_t n);
-
 #ifdef __cplusplus
 }
 #endif

@@ -127,22 +127,12 @@ static void help_lists_every_flag(void **state) {
     free(text);
 }
 
-static void nearest_name_is_near(void **state) {
-    (void)state;
-    static const char *const names[] = {"train", "valid", "predict"};
-    assert_string_equal(tn_nearest_name("tarin", names, 3), "train");
-    assert_string_equal(tn_nearest_name("pred", names, 3), "predict");
-    assert_null(tn_nearest_name("xyz", names, 3));
-    assert_null(tn_nearest_name("", names, 3));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_kind_is_read, reset),
         cmocka_unit_test_setup(what_is_not_given_stays, reset),
         cmocka_unit_test_setup(bad_values_are_refused, reset),
         cmocka_unit_test_setup(help_lists_every_flag, reset),
-        cmocka_unit_test_setup(nearest_name_is_near, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
