@@ -148,7 +148,7 @@ static void print_counts(const list_job *job) {
            f->image_count, f->label_count, groups, damaged, twins, f->other_count);
     if (conflicts)
         fprintf(stderr,
-                "warning: %d image%s repeat the bytes of one in another class (see same_bytes_as "
+                "warning: %d image%s with the bytes of one in another class (see same_bytes_as "
                 "in manifest.csv): one of the two labels is wrong\n",
                 conflicts, conflicts == 1 ? "" : "s");
     printf("seed %llu\n%-24s %8s %8s\n", o->seed, "class", "train", "valid");

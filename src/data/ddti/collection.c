@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { LARGEST_IMAGE = 64 << 20, COLOURED = 20, JPEG_ROUNDING = 7 };
 
@@ -86,7 +87,9 @@ static tn_status list_folder(const char *folder, entry **out, int *count, int *o
     for (struct dirent *d; status == TN_OK && (d = readdir(dir)) != NULL;) {
         entry e;
         if (d->d_name[0] == '.') continue;
-        if (!read_name(d->d_name, &e.number, &e.k)) {
+        struct stat info; /* a pipe under a case's name would be waited for without end */
+        int regular = fstatat(dirfd(dir), d->d_name, &info, 0) == 0 && S_ISREG(info.st_mode);
+        if (!regular || !read_name(d->d_name, &e.number, &e.k)) {
             ++*others;
             continue;
         }
