@@ -17,12 +17,17 @@ static double logit(const tn_op_run *r, run g, size_t i) {
     return (double)*tn_chw(&r->in[0], g.n, g.first + i) / a->temperature;
 }
 
-/* log of the sum of e^logit, the largest logit kept apart so that nothing overflows. */
-static double log_sum(const tn_op_run *r, run g) {
+/* The largest logit, and the log of the sum of e^(logit - largest). They are taken off one after
+ * the other: in their sum the second would drown beside a huge first. */
+typedef struct normaliser {
+    double top, log_sum;
+} normaliser;
+
+static normaliser normaliser_of(const tn_op_run *r, run g) {
     double top = logit(r, g, 0), sum = 0;
     for (size_t i = 1; i < g.count; i++) top = fmax(top, logit(r, g, i));
     for (size_t i = 0; i < g.count; i++) sum += exp(logit(r, g, i) - top);
-    return top + log(sum);
+    return (normaliser){top, log(sum)};
 }
 
 /* Targets of the group, NULL when there is no loss for this sample. */
@@ -35,11 +40,11 @@ static const tn_real *targets(const tn_op_run *r, run g) {
 
 /* Writes the group's probabilities; returns its cross-entropy. */
 static double forward_group(tn_op_run *r, run g) {
-    const double all = log_sum(r, g);
+    const normaliser whole = normaliser_of(r, g);
     const tn_real *truth = targets(r, g);
     double loss = 0;
     for (size_t i = 0; i < g.count; i++) {
-        const double log_p = logit(r, g, i) - all;
+        const double log_p = logit(r, g, i) - whole.top - whole.log_sum;
         *tn_chw(&r->out, g.n, g.first + i) = (tn_real)exp(log_p);
         if (truth && truth[i] != 0) loss -= (double)truth[i] * log_p; /* 0 log 0 is 0 */
     }
