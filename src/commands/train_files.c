@@ -2,6 +2,7 @@
 #include "src/commands/notice.h"
 #include "src/commands/train.h"
 #include "src/data/sidecar.h"
+#include "src/eval/chart.h"
 #include "src/net/atomic_file.h"
 #include "src/net/weights.h"
 
@@ -128,5 +129,12 @@ tn_status tn_trainer_save(tn_trainer *t) {
 }
 
 tn_status tn_trainer_save_reports(tn_trainer *t) {
-    return tn_history_save(&t->history, t->paths.metrics);
+    TN_TRY(tn_history_save(&t->history, t->paths.metrics));
+    /* a picture that cannot be drawn is no reason to lose a run */
+    if (tn_chart_save(&t->history, t->paths.base, t->paths.chart) == TN_OK &&
+        tn_chart_save(&t->history, t->paths.base, t->paths.chart_last) == TN_OK)
+        return TN_OK;
+    tn_trainer_end_line(t);
+    fprintf(stderr, "warning: no chart: %s\n", tn_error());
+    return TN_OK;
 }

@@ -89,13 +89,19 @@ tn_status tn_trainer_validate(tn_trainer *t, tn_metrics *metrics) {
                               metrics);
 }
 
-/* Best: the highest AUC, of equals the lower loss. Where AUC is undefined (a list of one class) the
- * loss alone decides. */
+/* What "best" means: the mean of AUC (are the sick ranked above the well?) and balanced accuracy
+ * (is the line between them drawn where it should be?), of equals the lower loss. NaN where
+ * undefined (a list of one class): then the loss alone decides. */
+static double score_of(const tn_metrics *m) {
+    return (m->auc + m->balanced_accuracy) / 2;
+}
+
 static bool is_best(const tn_train_position *p, const tn_metrics *m) {
     if (!isfinite(m->loss)) return false;
     if (p->best_step == 0) return true;
-    if (isnan(m->auc) || isnan(p->best_score)) return m->loss < p->best_loss;
-    return m->auc > p->best_score || (m->auc == p->best_score && m->loss < p->best_loss);
+    double score = score_of(m);
+    if (isnan(score) || isnan(p->best_score)) return m->loss < p->best_loss;
+    return score > p->best_score || (score == p->best_score && m->loss < p->best_loss);
 }
 
 static tn_status validate(tn_trainer *t, tn_epoch_record *record) {
@@ -110,7 +116,7 @@ static tn_status validate(tn_trainer *t, tn_epoch_record *record) {
         fprintf(stderr, " accuracy top%d = %f\n", m.top, m.top_accuracy);
     }
     if (record->best) {
-        p->best_score = m.auc;
+        p->best_score = score_of(&m);
         p->best_loss = m.loss;
         p->best_step = p->updates;
     }

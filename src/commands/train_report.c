@@ -91,7 +91,7 @@ static void print_length(const tn_trainer *t) {
     else
         fprintf(stderr, "no end (max_batches=0, epochs=0): Ctrl-C saves and leaves");
     if (t->net->keys.patience)
-        fprintf(stderr, "; ends after %d epochs without a better validation AUC",
+        fprintf(stderr, "; ends after %d epochs without a better score on the validation list",
                 t->net->keys.patience);
     fprintf(stderr, "\n");
 }
