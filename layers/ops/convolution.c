@@ -38,11 +38,16 @@ static const tn_kernel *const backward_data[] = {
 };
 
 static const tn_kernel *const backward_params[] = {
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_params_avx2,
+#endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,
 #endif
-    &tn_convolution_backward_params_ref,
-    NULL,
+#if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_params_avx2_any,
+#endif
+    &tn_convolution_backward_params_ref,      NULL,
 };
 
 const tn_op_kind tn_op_convolution = {

@@ -245,7 +245,7 @@ static void open_world(world *w, const tn_harness_case *c, uint64_t seed, bool i
     for (int i = 0; i < c->n_param; i++) w->op.param[i] = i;
     w->run = (tn_op_run){.op = &w->op,
                          .mode = c->mode,
-                         .threads = c->threads ? c->threads : 2,
+                         .threads = c->threads ? c->threads : 1 + (int)(seed % 2),
                          .in = w->in,
                          .din = w->din,
                          .accumulate = w->add,

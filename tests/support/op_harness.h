@@ -16,7 +16,7 @@ typedef struct tn_harness_case {
     const void *attr;
     const char *text; /* what attr says, for messages; may be NULL */
     tn_mode mode; /* TN_INFER: forward only, which must give the same bits for 1 and 2 threads */
-    int threads;  /* 0: 2 */
+    int threads;  /* 0: 1 or 2, by the seed */
     int n_in;
     tn_tensor in[TN_HARNESS_INPUTS]; /* shapes; pitch 0: dense */
     tn_tensor out;
