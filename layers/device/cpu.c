@@ -71,3 +71,14 @@ void tn_cpu_flush_denormals(int threads) {
     flush_here();
     flush_here();
 }
+
+int tn_cpu_use_threads(int threads) {
+    if (threads < 1) threads = tn_cpu_threads();
+#ifdef _OPENMP
+    omp_set_num_threads(threads);
+#else
+    threads = 1;
+#endif
+    tn_cpu_flush_denormals(threads);
+    return threads;
+}

@@ -294,9 +294,8 @@ static tn_status open_all(tn_trainer *t) {
 
 tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options) {
     *t = (tn_trainer){.options = options};
-    t->threads = options->threads ? options->threads : tn_cpu_threads();
     t->terminal = isatty(STDERR_FILENO);
-    tn_cpu_flush_denormals(t->threads);
+    t->threads = tn_cpu_use_threads(options->threads);
     tn_status status = open_all(t);
     if (status != TN_OK) tn_trainer_close(t);
     return status;

@@ -17,6 +17,9 @@ tn_status tn_backend_decode(const void *bytes, size_t size, const char *name, tn
 tn_status tn_backend_encode(const tn_image *image, tn_image_format format, uint8_t **bytes,
                             size_t *size);
 
+/* "OpenCV 4.6.0", "stb_image". */
+const char *tn_backend_name(void);
+
 tn_status tn_backend_median(tn_image *image);
 tn_status tn_backend_nlm(tn_image *image);
 

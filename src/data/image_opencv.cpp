@@ -177,3 +177,7 @@ extern "C" void tn_video_close(tn_video *video) {
     } catch (...) { /* nothing is left to release */
     }
 }
+
+extern "C" const char *tn_backend_name(void) {
+    return "OpenCV " CV_VERSION;
+}

@@ -100,3 +100,7 @@ tn_status tn_backend_nlm(tn_image *image) {
     (void)image;
     return tn_fail("denoise=nlm needs OpenCV: build with OPENCV=1, or use denoise=srad");
 }
+
+const char *tn_backend_name(void) {
+    return "stb_image";
+}
