@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* When updates are fast, checkpoints, and charts, may take this part of the time each. */
+#define TN_SAVE_SHARE 0.1
+
 /* Where things are written; all owned. */
 typedef struct tn_train_paths {
     char *folder, *base; /* "weights", "thyronet" */
@@ -51,7 +54,7 @@ typedef struct tn_trainer {
     double started, epoch_started, measured_seconds;
     uint64_t done; /* updates */
     uint64_t measured_images;
-    double last_save, save_cost;
+    double last_save, save_cost, last_chart, chart_cost; /* seconds */
     bool terminal, line_open;
 } tn_trainer;
 
@@ -78,7 +81,8 @@ tn_status tn_trainer_make_folder(tn_trainer *t);
 tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix);
 /* <base>.state and <base>_last.weights. */
 tn_status tn_trainer_save(tn_trainer *t);
-tn_status tn_trainer_save_reports(tn_trainer *t);
+/* metrics.jsonl, and the chart: always with `must`, else when it is worth its time. */
+tn_status tn_trainer_save_reports(tn_trainer *t, bool must);
 /* NAME_suffix.weights; the caller frees it. */
 char *tn_trainer_weights_path(const tn_trainer *t, const char *suffix);
 

@@ -40,6 +40,15 @@ static tn_status first_bad_output(tn_trainer *t, const tn_step *step, const char
     return TN_OK;
 }
 
+/* Statistics are left out: the forward pass that went wrong has already moved them. */
+static const tn_param_spec *bad_parameter(const tn_net *net) {
+    for (int i = 0; i < net->plan.n_params; i++) {
+        const tn_param *p = &net->param[i];
+        if (tn_param_learns(p->spec) && tn_params_non_finite_value(p, 1, 1) == 0) return p->spec;
+    }
+    return NULL;
+}
+
 static const char advice[] = "Nothing of this update was kept. A lower learning_rate or a longer "
                              "burn_in usually helps";
 
@@ -59,9 +68,8 @@ tn_status tn_trainer_diagnose(tn_trainer *t, const tn_step *step, double loss) {
     }
     snprintf(what, sizeof what, "the loss of images %d to %d of this update is %s",
              step->first_sample + 1, step->first_sample + step->n_valid, kind_of(loss));
-    int bad = tn_params_non_finite_value(t->net->param, t->net->plan.n_params, t->threads);
-    if (bad >= 0) {
-        const tn_param_spec *spec = t->net->param[bad].spec;
+    const tn_param_spec *spec = bad_parameter(t->net);
+    if (spec) {
         snprintf(where, sizeof where, "layer %d, parameter %s is not finite", spec->layer,
                  spec->name);
         return blame(t, what, where);

@@ -128,13 +128,20 @@ tn_status tn_trainer_save(tn_trainer *t) {
     return status;
 }
 
-tn_status tn_trainer_save_reports(tn_trainer *t) {
-    TN_TRY(tn_history_save(&t->history, t->paths.metrics));
-    /* a picture that cannot be drawn is no reason to lose a run */
-    if (tn_chart_save(&t->history, t->paths.base, t->paths.chart) == TN_OK &&
-        tn_chart_save(&t->history, t->paths.base, t->paths.chart_last) == TN_OK)
-        return TN_OK;
-    tn_trainer_end_line(t);
-    fprintf(stderr, "warning: no chart: %s\n", tn_error());
-    return TN_OK;
+/* When epochs are short, pictures are drawn less often than lines are written. A picture that
+ * cannot be drawn is no reason to lose a run. */
+static void save_chart(tn_trainer *t, bool must) {
+    double start = tn_now();
+    if (!must && start - t->last_chart < t->chart_cost / TN_SAVE_SHARE) return;
+    if (tn_chart_save(&t->history, t->paths.base, t->paths.chart_last, t->paths.chart) != TN_OK) {
+        tn_trainer_end_line(t);
+        fprintf(stderr, "warning: no chart: %s\n", tn_error());
+    }
+    t->last_chart = tn_now();
+    t->chart_cost = t->last_chart - start;
+}
+
+tn_status tn_trainer_save_reports(tn_trainer *t, bool must) {
+    if (t->history.n) save_chart(t, must);
+    return tn_history_save(&t->history, t->paths.metrics);
 }

@@ -7,8 +7,6 @@
 
 /* Darknet's distances between checkpoints, in updates. */
 enum { LAST_EVERY = 100, NUMBERED_EVERY = 1000 };
-/* When updates are fast, checkpoints may take this part of the time. */
-static const double save_share = 0.1;
 /* Updates after which the length of the run is told; the first is slower than the rest. */
 enum { WARM = 1, MEASURED = 4 };
 
@@ -162,7 +160,7 @@ static tn_status end_epoch(tn_trainer *t) {
     p->epoch_images = 0;
     t->epoch_started = tn_now();
     tn_trainer_print_epoch(t, &record);
-    return tn_trainer_save_reports(t);
+    return tn_trainer_save_reports(t, false);
 }
 
 /* ---- the run ---- */
@@ -199,7 +197,7 @@ static tn_status checkpoint(tn_trainer *t, bool epoch_ended) {
         TN_TRY(tn_trainer_save_weights(t, name));
     }
     if (!epoch_ended && n % LAST_EVERY != 0) return TN_OK;
-    if (tn_now() - t->last_save < t->save_cost / save_share) return TN_OK;
+    if (tn_now() - t->last_save < t->save_cost / TN_SAVE_SHARE) return TN_OK;
     return tn_trainer_save(t);
 }
 
@@ -224,6 +222,7 @@ static tn_status finish(tn_trainer *t) {
     if (t->position.epoch_images) TN_TRY(end_epoch(t));
     t->position.finished = 1;
     TN_TRY(tn_trainer_save_weights(t, "final"));
+    TN_TRY(tn_trainer_save_reports(t, true));
     return tn_trainer_save(t);
 }
 
@@ -236,7 +235,8 @@ tn_status tn_trainer_run(tn_trainer *t, int *interrupted) {
     tn_trainer_end_line(t);
     if (over(t)) return finish(t);
     *interrupted = signalled ? signalled : -1;
-    return tn_trainer_save(t);
+    TN_TRY(tn_trainer_save(t));
+    return tn_trainer_save_reports(t, true);
 }
 
 tn_status tn_trainer_benchmark_loader(tn_trainer *t) {

@@ -218,10 +218,12 @@ static tn_status save(const tn_image *image, const char *path) {
     return status;
 }
 
-tn_status tn_chart_save(const tn_history *history, const char *title, const char *path) {
+tn_status tn_chart_save(const tn_history *history, const char *title, const char *path,
+                        const char *also) {
     tn_image image;
     TN_TRY(tn_chart_draw(history, title, &image));
     tn_status status = save(&image, path);
+    if (status == TN_OK && also) status = save(&image, also);
     tn_image_free(&image);
     return status;
 }

@@ -13,8 +13,10 @@ extern "C" {
  * and validation in each, the best epoch marked. RGB, 1500 x 540. The caller frees the image. */
 tn_status tn_chart_draw(const tn_history *history, const char *title, tn_image *out);
 
-/* Draws and writes a PNG; a file that was there is replaced in one step. */
-tn_status tn_chart_save(const tn_history *history, const char *title, const char *path);
+/* Draws and writes the same PNG to both places (`also` may be NULL); files that were there are
+ * replaced in one step. */
+tn_status tn_chart_save(const tn_history *history, const char *title, const char *path,
+                        const char *also);
 
 #ifdef __cplusplus
 }

@@ -98,12 +98,12 @@ static void a_png_is_written(void **state) {
     snprintf(path, sizeof path, "/tmp/tn_chart_%d.png", (int)getpid());
     tn_history h = constant_run(3, 0.5, 0.6);
     tn_image image;
-    assert_int_equal(tn_chart_save(&h, "net", path), TN_OK);
+    assert_int_equal(tn_chart_save(&h, "net", path, NULL), TN_OK);
     assert_int_equal(tn_image_load(path, 3, &image), TN_OK);
     assert_int_equal(image.w, 1500);
     unlink(path);
     tn_image_free(&image);
-    assert_int_equal(tn_chart_save(&h, "net", "/tmp/tn_no_such_folder/c.png"), TN_FAIL);
+    assert_int_equal(tn_chart_save(&h, "net", path, "/tmp/tn_no_such_folder/c.png"), TN_FAIL);
     tn_history_free(&h);
 }
 #endif
