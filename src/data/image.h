@@ -44,7 +44,9 @@ tn_status tn_image_decode(const void *bytes, size_t size, const char *name, int 
                           tn_image *out);
 
 /* Checks that bytes are a whole JPEG, PNG or BMP, by walking its markers or chunks to the end.
- * What follows the end (a JPEG's EOI, a PNG's IEND) is ignored. */
+ * A sequential JPEG's blocks are counted too, so that a stretch lost or overwritten inside is found
+ * (nearly always: such data may happen to decode). What follows the end (a JPEG's EOI, a PNG's
+ * IEND) is ignored. */
 tn_status tn_image_check(const void *bytes, size_t size, const char *name);
 
 /* The EXIF orientation, 1 to 8, of a JPEG or PNG that tn_image_check has passed; 1 when it has none

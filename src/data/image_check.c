@@ -2,6 +2,8 @@
  * (ITU-T T.81 annex B), a PNG's chunks (ISO/IEC 15948) and a BMP's sizes are walked to the end. */
 #include "src/data/image.h"
 
+#include "src/data/jpeg_scan.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -56,6 +58,7 @@ enum {
     SOI = 0xD8,
     EOI = 0xD9,
     SOS = 0xDA,
+    DRI = 0xDD,
     APP1 = 0xE1,
     TEM = 0x01
 };
@@ -141,6 +144,7 @@ static tn_status skip_entropy(const input *in, size_t *at) {
 static tn_status check_jpeg(const input *in) {
     size_t at = 2;
     bool frame = false, scan = false;
+    tn_jpeg jpeg = {0};
     for (;;) {
         segment s = {0};
         TN_TRY(next_segment(in, &at, &s));
@@ -148,16 +152,25 @@ static tn_status check_jpeg(const input *in) {
         if (s.marker == SOI || (s.marker >= RST0 && s.marker <= RST7) || s.marker == 0)
             return tn_fail("%s: damaged JPEG: marker 0x%02x out of place before byte %zu", in->name,
                            s.marker, at);
+        tn_status status = TN_OK;
+        size_t data = at;
         if (is_frame_header(s.marker)) {
             if (frame) return tn_fail("%s: damaged JPEG: two frame headers", in->name);
             TN_TRY(check_frame_header(in, &s));
             frame = true;
+            status = tn_jpeg_frame(&jpeg, s.marker != SOF2, s.payload, s.size);
+        } else if (s.marker == DHT) {
+            status = tn_jpeg_tables(&jpeg, s.payload, s.size);
+        } else if (s.marker == DRI) {
+            status = tn_jpeg_restart(&jpeg, s.payload, s.size);
         } else if (s.marker == SOS) {
             if (!frame)
                 return tn_fail("%s: damaged JPEG: image data before a frame header", in->name);
             TN_TRY(skip_entropy(in, &at));
+            status = tn_jpeg_scan(&jpeg, s.payload, s.size, in->bytes + data, at - data);
             scan = true;
         }
+        if (status != TN_OK) return tn_fail_in("%s: damaged JPEG", in->name);
     }
     if (!scan) return tn_fail("%s: damaged JPEG: no image data before its end", in->name);
     return TN_OK;

@@ -128,6 +128,58 @@ static void damaged_bytes_are_survived(void **state) {
     tn_image_free(&in);
 }
 
+static void loaded(const char *path, uint8_t **bytes, size_t *size) {
+    if (tn_read_file(path, 1 << 20, bytes, size) != TN_OK) fail_msg("%s", tn_error());
+}
+
+/* The same picture, three ways to store it. */
+static void kinds_of_jpeg_agree(void **state) {
+    (void)state;
+    static const char *const files[] = {"tests/fixtures/sequential.jpg",
+                                        "tests/fixtures/restart.jpg",
+                                        "tests/fixtures/progressive.jpg"};
+    tn_image first = {0};
+    for (int k = 0; k < 3; k++) {
+        tn_image image;
+        if (tn_image_load(files[k], 3, &image) != TN_OK) fail_msg("%s", tn_error());
+        assert_int_equal(image.h, 45);
+        assert_int_equal(image.w, 70);
+        if (k == 0) {
+            first = image;
+        } else {
+            assert_memory_equal(first.data, image.data, 45 * 70 * 3);
+            tn_image_free(&image);
+        }
+    }
+    tn_image_free(&first);
+}
+
+/* Data that is missing inside although markers are in order: blocks are counted. */
+static void holes_in_image_data_are_found(void **state) {
+    (void)state;
+    static const char *const files[] = {"tests/fixtures/sequential.jpg",
+                                        "tests/fixtures/restart.jpg"};
+    for (int k = 0; k < 2; k++) {
+        uint8_t *bytes;
+        size_t size;
+        loaded(files[k], &bytes, &size);
+        int holes = 0, n = 0;
+        for (size_t at = size / 2; at + 240 < size; at += 3, n++) {
+            uint8_t *copy = malloc(size);
+            memcpy(copy, bytes, at);
+            memcpy(copy + at, "\xFF\xD9", 2); /* cut, and an end put on */
+            assert_int_equal(tn_image_check(copy, at + 2, "cut"), TN_FAIL);
+            assert_non_null(strstr(tn_error(), "cut: damaged JPEG"));
+            memcpy(copy, bytes, at); /* two hundred bytes left out */
+            memcpy(copy + at, bytes + at + 200, size - at - 200);
+            holes += tn_image_check(copy, size - 200, "hole") == TN_FAIL;
+            free(copy);
+        }
+        assert_true(n > 50 && holes > n * 9 / 10);
+        free(bytes);
+    }
+}
+
 static void refused(const void *bytes, size_t size, const char *expected) {
     tn_image image;
     assert_int_equal(tn_image_decode(bytes, size, "bad.jpg", 3, &image), TN_FAIL);
@@ -426,6 +478,8 @@ int main(void) {
         cmocka_unit_test(jpeg_comes_back_near),
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(damaged_bytes_are_survived),
+        cmocka_unit_test(kinds_of_jpeg_agree),
+        cmocka_unit_test(holes_in_image_data_are_found),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(files_that_are_not_there),
         cmocka_unit_test(exif_orientation_is_applied),
