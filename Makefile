@@ -71,6 +71,7 @@ DOUBLE_LIB := $(BUILD)/libtn_double.a
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/ops/test_*.c))
 GRAD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/grad/test_*.c))
 TEST_SUPPORT := $(wildcard tests/support/*.c)
+TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 
 .PHONY: all help setup demo test test-build check bench lint format asan install clean config
 all: config darknet
@@ -106,6 +107,9 @@ $(BUILD)/double/%.o: %.c
 $(BUILD)/tests/grad/%: tests/grad/%.c $(TEST_SUPPORT) $(DOUBLE_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(DOUBLE_LIB) -lcmocka $(LDLIBS)
+$(BUILD)/tests/tools/%: tests/tools/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
 $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
@@ -117,7 +121,7 @@ demo: setup ## sample data, a small net trained, validated and used: a minute or
 	@scripts/demo.sh
 test: setup ## install what is missing, build and run every test
 	@$(MAKE) check
-test-build: darknet $(UNIT_TESTS) $(GRAD_TESTS)
+test-build: darknet $(TEST_TOOLS) $(UNIT_TESTS) $(GRAD_TESTS)
 check: test-build ## run every test (nothing is installed)
 	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS)
 bench: darknet ## speed as ratios to peers measured in the same run
