@@ -158,16 +158,16 @@ static tn_status check_jpeg(const input *in) {
             if (frame) return tn_fail("%s: damaged JPEG: two frame headers", in->name);
             TN_TRY(check_frame_header(in, &s));
             frame = true;
-            status = tn_jpeg_frame(&jpeg, s.marker != SOF2, s.payload, s.size);
+            status = tn_jpeg_read_frame(&jpeg, s.marker != SOF2, s.payload, s.size);
         } else if (s.marker == DHT) {
-            status = tn_jpeg_tables(&jpeg, s.payload, s.size);
+            status = tn_jpeg_read_tables(&jpeg, s.payload, s.size);
         } else if (s.marker == DRI) {
-            status = tn_jpeg_restart(&jpeg, s.payload, s.size);
+            status = tn_jpeg_read_restart(&jpeg, s.payload, s.size);
         } else if (s.marker == SOS) {
             if (!frame)
                 return tn_fail("%s: damaged JPEG: image data before a frame header", in->name);
             TN_TRY(skip_entropy(in, &at));
-            status = tn_jpeg_scan(&jpeg, s.payload, s.size, in->bytes + data, at - data);
+            status = tn_jpeg_check_scan(&jpeg, s.payload, s.size, in->bytes + data, at - data);
             scan = true;
         }
         if (status != TN_OK) return tn_fail_in("%s: damaged JPEG", in->name);

@@ -21,7 +21,7 @@ static tn_status build(tn_huffman *t, const uint8_t counts[16], const uint8_t *v
     return TN_OK;
 }
 
-tn_status tn_jpeg_tables(tn_jpeg *jpeg, const uint8_t *payload, size_t size) {
+tn_status tn_jpeg_read_tables(tn_jpeg *jpeg, const uint8_t *payload, size_t size) {
     while (size > 0) {
         if (size < 17) return tn_fail("Huffman table of %zu bytes", size);
         int kind = payload[0] >> 4, id = payload[0] & 15, n = 0;
@@ -35,13 +35,13 @@ tn_status tn_jpeg_tables(tn_jpeg *jpeg, const uint8_t *payload, size_t size) {
     return TN_OK;
 }
 
-tn_status tn_jpeg_restart(tn_jpeg *jpeg, const uint8_t *payload, size_t size) {
+tn_status tn_jpeg_read_restart(tn_jpeg *jpeg, const uint8_t *payload, size_t size) {
     if (size != 2) return tn_fail("restart interval of %zu bytes", size);
     jpeg->restart = payload[0] << 8 | payload[1];
     return TN_OK;
 }
 
-tn_status tn_jpeg_frame(tn_jpeg *jpeg, bool sequential, const uint8_t *payload, size_t size) {
+tn_status tn_jpeg_read_frame(tn_jpeg *jpeg, bool sequential, const uint8_t *payload, size_t size) {
     jpeg->sequential = sequential;
     jpeg->h = payload[1] << 8 | payload[2];
     jpeg->w = payload[3] << 8 | payload[4];
@@ -187,8 +187,8 @@ static bool is_padding(const uint8_t *p, const uint8_t *end) {
     return true;
 }
 
-tn_status tn_jpeg_scan(const tn_jpeg *jpeg, const uint8_t *header, size_t size, const uint8_t *data,
-                       size_t n) {
+tn_status tn_jpeg_check_scan(const tn_jpeg *jpeg, const uint8_t *header, size_t size,
+                             const uint8_t *data, size_t n) {
     scan s;
     bool walkable;
     TN_TRY(read_header(jpeg, header, size, &s, &walkable));

@@ -32,13 +32,13 @@ typedef struct tn_jpeg {
 } tn_jpeg;
 
 /* Each takes a segment's payload, without marker and length. */
-tn_status tn_jpeg_tables(tn_jpeg *jpeg, const uint8_t *payload, size_t size);  /* DHT */
-tn_status tn_jpeg_restart(tn_jpeg *jpeg, const uint8_t *payload, size_t size); /* DRI */
-tn_status tn_jpeg_frame(tn_jpeg *jpeg, bool sequential, const uint8_t *payload, size_t size);
+tn_status tn_jpeg_read_tables(tn_jpeg *jpeg, const uint8_t *payload, size_t size);  /* DHT */
+tn_status tn_jpeg_read_restart(tn_jpeg *jpeg, const uint8_t *payload, size_t size); /* DRI */
+tn_status tn_jpeg_read_frame(tn_jpeg *jpeg, bool sequential, const uint8_t *payload, size_t size);
 
 /* The scan with this header (SOS) and these `n` bytes of data, restart markers included. */
-tn_status tn_jpeg_scan(const tn_jpeg *jpeg, const uint8_t *header, size_t size, const uint8_t *data,
-                       size_t n);
+tn_status tn_jpeg_check_scan(const tn_jpeg *jpeg, const uint8_t *header, size_t size,
+                             const uint8_t *data, size_t n);
 
 #ifdef __cplusplus
 }
