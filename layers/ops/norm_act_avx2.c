@@ -33,13 +33,13 @@ static inline void add_plain(const tn_tensor *x, size_t p, int rows, float *sum)
 }
 
 /* sum += x - around, squares += (x - around)^2, of four pixels or one (rows is a constant). */
-static inline void add_vector(const tn_tensor *x, const float *from, int rows, part k, int c,
-                              bool whole) {
-    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, x->c);
+static inline void add_vector(const float *from, size_t pitch, int rows, part k, int c, bool whole,
+                              int channels) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, channels);
     const __m256 around = _mm256_load_ps(k.around + c);
     __m256 sum = _mm256_load_ps(k.sum + c), squares = _mm256_load_ps(k.squares + c);
     for (int i = 0; i < rows; i++) {
-        const __m256 v = tn_load(from + (size_t)i * (size_t)x->pitch + c, whole, lanes);
+        const __m256 v = tn_load(from + (size_t)i * pitch + c, whole, lanes);
         const __m256 d = _mm256_sub_ps(v, around);
         sum = _mm256_add_ps(sum, d);
         squares = _mm256_fmadd_ps(d, d, squares);
@@ -50,9 +50,12 @@ static inline void add_vector(const tn_tensor *x, const float *from, int rows, p
 
 static inline void add_deviations(const tn_tensor *x, size_t p, int rows, part k) {
     const float *from = tn_pixel(x, p);
+    const size_t pitch = (size_t)x->pitch;
+    const int channels = x->c;
     int c = 0;
-    for (; c + TN_LANES <= x->c; c += TN_LANES) add_vector(x, from, rows, k, c, true);
-    if (c < x->c) add_vector(x, from, rows, k, c, false);
+    for (; c + TN_LANES <= channels; c += TN_LANES)
+        add_vector(from, pitch, rows, k, c, true, channels);
+    if (c < channels) add_vector(from, pitch, rows, k, c, false, channels);
 }
 
 /* Merges the block's deviations into the part's moments (tn_moments_merged, over rows), and takes
@@ -124,13 +127,16 @@ static inline __m256 activated(tn_norm_shape shape, __m256 z, __m256 leak) {
     return z;
 }
 
+/* Rows of one pixel, in registers: vector stores may alias whatever is reached through r. */
 static inline void put_vector(const tn_op_run *r, tn_norm_rows k, tn_norm_shape shape, __m256 leak,
-                              int skips, size_t p, int c, bool whole) {
-    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, r->out.c);
-    __m256 z = tn_norm_z(k, tn_load(tn_pixel(&r->in[0], p) + c, whole, lanes), c);
-    for (int i = 1; i <= skips; i++)
+                              int skips, size_t p, const float *x, const float *skip, float *y,
+                              int c, bool whole, int channels) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, channels);
+    __m256 z = tn_norm_z(k, tn_load(x + c, whole, lanes), c);
+    if (skips > 0) z = _mm256_add_ps(z, tn_load(skip + c, whole, lanes));
+    for (int i = 2; i <= skips; i++)
         z = _mm256_add_ps(z, tn_load(tn_pixel(&r->in[i], p) + c, whole, lanes));
-    tn_store(tn_pixel(&r->out, p) + c, activated(shape, z, leak), whole, lanes);
+    tn_store(y + c, activated(shape, z, leak), whole, lanes);
 }
 
 /* Shape and number of skips are constants where this is inlined. */
@@ -138,14 +144,17 @@ static inline void put_rows(const tn_op_run *r, tn_norm_rows k, tn_span span, tn
                             int skips) {
     const tn_norm_act_attr *a = r->op->attr;
     const __m256 leak = _mm256_set1_ps(tn_activation_slope(a->activation, -1, -1));
+    const int channels = r->out.c;
     for (size_t p = span.begin; p < span.end; p++) {
-        int c = 0;
-        for (; c + TN_LANES <= r->out.c; c += TN_LANES)
-            put_vector(r, k, shape, leak, skips, p, c, true);
-        if (c < r->out.c) put_vector(r, k, shape, leak, skips, p, c, false);
-        if (shape != TN_SHAPE_OTHER) continue;
+        const float *x = tn_pixel(&r->in[0], p);
+        const float *skip = skips > 0 ? tn_pixel(&r->in[1], p) : NULL;
         float *y = tn_pixel(&r->out, p);
-        for (c = 0; c < r->out.c; c++) y[c] = tn_activate(a->activation, y[c]);
+        int c = 0;
+        for (; c + TN_LANES <= channels; c += TN_LANES)
+            put_vector(r, k, shape, leak, skips, p, x, skip, y, c, true, channels);
+        if (c < channels) put_vector(r, k, shape, leak, skips, p, x, skip, y, c, false, channels);
+        if (shape != TN_SHAPE_OTHER) continue;
+        for (c = 0; c < channels; c++) y[c] = tn_activate(a->activation, y[c]);
     }
 }
 

@@ -42,48 +42,69 @@ static part part_in(char *memory, int index, int channels) {
     return (part){wide, wide + padded, narrow, narrow + padded, narrow + 2 * padded};
 }
 
-/* dz of one vector; `from` and `shape` are constants where this is inlined. `delta` is the row of
- * the output's gradient, or of dz itself. */
-static inline __m256 dz_of(const job *j, const float *delta, const float *x, size_t p, int c,
-                           source from, tn_norm_shape shape, bool whole, __m256i lanes) {
-    const __m256 d = tn_load(delta + c, whole, lanes);
+/* Rows of one pixel, and of the channels' constants, in registers: vector stores may alias whatever
+ * is reached through a pointer to the job. `delta` is the output's gradient, or dz itself. */
+typedef struct lines {
+    tn_norm_rows rows;
+    const float *tilt, *offset;
+    const float *x, *y, *delta;
+    float *dx, *dskip;
+    float leak;
+    int channels;
+} lines;
+
+static inline lines lines_of(const job *j, const float *dz_row, size_t p) {
+    const tn_op_run *r = j->r;
+    lines l = {.rows = j->rows, .tilt = j->tilt, .offset = j->offset, .leak = j->leak};
+    l.channels = r->out.c;
+    l.x = tn_pixel(&r->in[0], p);
+    l.y = tn_pixel(&r->out, p);
+    l.delta = dz_row ? dz_row : tn_pixel(&r->dout, p);
+    if (r->din[0].data) l.dx = tn_pixel(&r->din[0], p);
+    if (r->op->n_in == 2 && r->din[1].data) l.dskip = tn_pixel(&r->din[1], p);
+    return l;
+}
+
+/* dz of one vector; `from` and `shape` are constants where this is inlined. */
+static inline __m256 dz_of(const lines *l, int c, source from, tn_norm_shape shape, bool whole,
+                           __m256i lanes) {
+    const __m256 d = tn_load(l->delta + c, whole, lanes);
     if (from == FROM_NOTHING) return d;
-    const __m256 sign = from == FROM_Z ? tn_norm_z(j->rows, tn_load(x + c, whole, lanes), c)
-                                       : tn_load(tn_pixel(&j->r->out, p) + c, whole, lanes);
+    const __m256 sign = from == FROM_Z ? tn_norm_z(l->rows, tn_load(l->x + c, whole, lanes), c)
+                                       : tn_load(l->y + c, whole, lanes);
     const __m256 up = _mm256_cmp_ps(sign, _mm256_setzero_ps(), _CMP_GT_OQ);
     if (shape == TN_SHAPE_RELU) return _mm256_and_ps(d, up);
-    return _mm256_blendv_ps(_mm256_mul_ps(d, _mm256_set1_ps(j->leak)), d, up);
+    return _mm256_blendv_ps(_mm256_mul_ps(d, _mm256_set1_ps(l->leak)), d, up);
 }
 
 /* ---- sums ---- */
 
-static inline void sum_vector(const job *j, const float *dz_row, size_t p, int rows, part k, int c,
-                              source from, tn_norm_shape shape, bool reads_x, bool whole) {
-    const tn_op_run *r = j->r;
-    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, r->out.c);
+static inline void sum_vector(const lines *l, int rows, part k, int c, source from,
+                              tn_norm_shape shape, bool reads_x, bool whole) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, l->channels);
     __m256 sum = _mm256_load_ps(k.block_dz + c), sum_x = _mm256_load_ps(k.block_dz_x + c);
     for (int i = 0; i < rows; i++) {
-        const size_t q = p + (size_t)i;
-        const float *x = reads_x ? tn_pixel(&r->in[0], q) : NULL;
-        const float *delta = dz_row ? dz_row : tn_pixel(&r->dout, q);
-        const __m256 dz = dz_of(j, delta, x, q, c, from, shape, whole, lanes);
+        const __m256 dz = dz_of(&l[i], c, from, shape, whole, lanes);
         sum = _mm256_add_ps(sum, dz);
         if (!reads_x) continue;
         const __m256 centred =
-            _mm256_sub_ps(tn_load(x + c, whole, lanes), _mm256_load_ps(j->rows.mean + c));
+            _mm256_sub_ps(tn_load(l[i].x + c, whole, lanes), _mm256_load_ps(l->rows.mean + c));
         sum_x = _mm256_fmadd_ps(dz, centred, sum_x);
     }
     _mm256_store_ps(k.block_dz + c, sum);
     _mm256_store_ps(k.block_dz_x + c, sum_x);
 }
 
+/* Adds up `rows` pixels from p on: a constant, four at most. */
 static inline void sum_rows(const job *j, const float *dz_row, size_t p, int rows, part k,
                             source from, tn_norm_shape shape, bool reads_x) {
-    const int channels = j->r->out.c;
+    lines l[4];
+    for (int i = 0; i < rows; i++) l[i] = lines_of(j, dz_row, p + (size_t)i);
+    const int channels = l->channels;
     int c = 0;
     for (; c + TN_LANES <= channels; c += TN_LANES)
-        sum_vector(j, dz_row, p, rows, k, c, from, shape, reads_x, true);
-    if (c < channels) sum_vector(j, dz_row, p, rows, k, c, from, shape, reads_x, false);
+        sum_vector(l, rows, k, c, from, shape, reads_x, true);
+    if (c < channels) sum_vector(l, rows, k, c, from, shape, reads_x, false);
 }
 
 /* ---- gradients of the inputs ---- */
@@ -93,34 +114,45 @@ static inline void put(float *to, __m256 v, bool add, bool whole, __m256i lanes)
     tn_store(to, v, whole, lanes);
 }
 
-static inline void write_vector(const job *j, const float *dz_row, size_t p, int c, source from,
+static inline void write_vector(const lines *l, const bool add[2], int c, source from,
                                 tn_norm_shape shape, bool tilted, bool whole) {
-    const tn_op_run *r = j->r;
-    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, r->out.c);
-    const float *x = tilted || from == FROM_Z ? tn_pixel(&r->in[0], p) : NULL;
-    const float *delta = dz_row ? dz_row : tn_pixel(&r->dout, p);
-    const __m256 dz = dz_of(j, delta, x, p, c, from, shape, whole, lanes);
-    for (int i = 1; i < r->op->n_in; i++)
-        if (r->din[i].data) put(tn_pixel(&r->din[i], p) + c, dz, r->accumulate[i], whole, lanes);
-    if (!r->din[0].data) return;
-    __m256 dx = _mm256_mul_ps(dz, _mm256_load_ps(j->rows.factor + c));
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, l->channels);
+    const __m256 dz = dz_of(l, c, from, shape, whole, lanes);
+    __m256 dx = _mm256_mul_ps(dz, _mm256_load_ps(l->rows.factor + c));
     if (tilted) {
         const __m256 centred =
-            _mm256_sub_ps(tn_load(x + c, whole, lanes), _mm256_load_ps(j->rows.mean + c));
+            _mm256_sub_ps(tn_load(l->x + c, whole, lanes), _mm256_load_ps(l->rows.mean + c));
         const __m256 bend =
-            _mm256_fmadd_ps(centred, _mm256_load_ps(j->tilt + c), _mm256_load_ps(j->offset + c));
+            _mm256_fmadd_ps(centred, _mm256_load_ps(l->tilt + c), _mm256_load_ps(l->offset + c));
         dx = _mm256_add_ps(dx, bend);
     }
-    put(tn_pixel(&r->din[0], p) + c, dx, r->accumulate[0], whole, lanes);
+    if (l->dskip) put(l->dskip + c, dz, add[1], whole, lanes);
+    if (l->dx) put(l->dx + c, dx, add[0], whole, lanes);
+}
+
+/* More skips than one are rare: dz goes to each of them in a sweep of its own. */
+static void write_skips(const job *j, const lines *l, size_t p, source from, tn_norm_shape shape) {
+    const tn_op_run *r = j->r;
+    for (int i = 1; i < r->op->n_in; i++) {
+        if (!r->din[i].data) continue;
+        for (int c = 0; c < l->channels; c += TN_LANES) {
+            const __m256i lanes = tn_lanes(c, l->channels);
+            put(tn_pixel(&r->din[i], p) + c, dz_of(l, c, from, shape, false, lanes),
+                r->accumulate[i], false, lanes);
+        }
+    }
 }
 
 static inline void write_row(const job *j, const float *dz_row, size_t p, source from,
                              tn_norm_shape shape, bool tilted) {
-    const int channels = j->r->out.c;
+    const tn_op_run *r = j->r;
+    const lines l = lines_of(j, dz_row, p);
+    const bool add[2] = {r->accumulate[0], r->op->n_in == 2 && r->accumulate[1]};
     int c = 0;
-    for (; c + TN_LANES <= channels; c += TN_LANES)
-        write_vector(j, dz_row, p, c, from, shape, tilted, true);
-    if (c < channels) write_vector(j, dz_row, p, c, from, shape, tilted, false);
+    for (; c + TN_LANES <= l.channels; c += TN_LANES)
+        write_vector(&l, add, c, from, shape, tilted, true);
+    if (c < l.channels) write_vector(&l, add, c, from, shape, tilted, false);
+    if (r->op->n_in > 2) write_skips(j, &l, p, from, shape);
 }
 
 /* ---- scalar activations ---- */
