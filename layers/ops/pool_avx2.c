@@ -133,39 +133,59 @@ static tn_pool_range covering(tn_pool_type type, int i, int size, int stride, in
     return o;
 }
 
-/* What output (n, y, x) gives to eight channels of the input pixel at (at_y, at_x). */
-static inline __m256 share_of(const tn_op_run *r, int n, int y, int x, int at_y, int at_x, int c,
-                              bool max, bool whole, __m256i lanes) {
+/* What one output pixel gives to the input pixel in hand: its gradient where the maximum was
+ * `place`, or `weight` times it. */
+typedef struct gift {
+    const float *delta;
+    const uint8_t *places;
+    int place;
+    float weight;
+} gift;
+
+static gift gift_of(const tn_op_run *r, int n, int y, int x, int at_y, int at_x) {
     const tn_pool_attr *a = r->op->attr;
     const tn_tensor *dout = &r->dout;
-    const __m256 delta = tn_load(tn_pixel_at(dout, n, y, x) + c, whole, lanes);
-    if (!max) {
+    gift g = {.delta = tn_pixel_at(dout, n, y, x)};
+    if (a->type == TN_POOL_MAX) {
+        const size_t pixel = ((size_t)n * dout->h + y) * dout->w + x;
+        g.places = (const uint8_t *)r->save + pixel * (size_t)dout->c;
+        g.place = (at_y - y * a->stride_y + a->before_y) * a->size_x +
+                  (at_x - x * a->stride_x + a->before_x);
+    } else {
         const tn_pool_range rows = tn_pool_rows(r, y), columns = tn_pool_columns(r, x);
-        const int cells = (rows.end - rows.begin) * (columns.end - columns.begin);
-        return _mm256_mul_ps(delta, _mm256_set1_ps(1 / (float)cells));
+        g.weight = 1 / (float)((rows.end - rows.begin) * (columns.end - columns.begin));
     }
-    const size_t pixel = ((size_t)n * dout->h + y) * dout->w + x;
-    const uint8_t *places = (const uint8_t *)r->save + pixel * (size_t)dout->c + c;
-    const int place = (at_y - (y * a->stride_y - a->before_y)) * a->size_x + at_x -
-                      (x * a->stride_x - a->before_x);
-    const __m256i hit = _mm256_cmpeq_epi32(load_places(places, whole ? TN_LANES : dout->c - c),
-                                           _mm256_set1_epi32(place));
-    return _mm256_and_ps(delta, _mm256_castsi256_ps(hit));
+    return g;
 }
 
-static inline void backward_vector(const tn_op_run *r, int n, int y, int x, tn_pool_range rows,
-                                   tn_pool_range columns, int c, bool max, bool whole) {
-    const tn_tensor *din = &r->din[0];
-    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, din->c);
-    float *to = tn_pixel_at(din, n, y, x) + c;
-    __m256 sum = r->accumulate[0] ? tn_load(to, whole, lanes) : _mm256_setzero_ps();
-    for (int oy = rows.begin; oy < rows.end; oy++)
-        for (int ox = columns.begin; ox < columns.end; ox++)
-            sum = _mm256_add_ps(sum, share_of(r, n, oy, ox, y, x, c, max, whole, lanes));
-    tn_store(to, sum, whole, lanes);
+static inline void give_vector(const gift *gifts, int count, float *to, bool add, int c,
+                               int channels, bool max, bool whole) {
+    const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, channels);
+    __m256 sum = add ? tn_load(to + c, whole, lanes) : _mm256_setzero_ps();
+    for (int i = 0; i < count; i++) {
+        const __m256 delta = tn_load(gifts[i].delta + c, whole, lanes);
+        __m256 share;
+        if (max) {
+            const __m256i from = load_places(gifts[i].places + c, whole ? TN_LANES : channels - c);
+            const __m256i hit = _mm256_cmpeq_epi32(from, _mm256_set1_epi32(gifts[i].place));
+            share = _mm256_and_ps(delta, _mm256_castsi256_ps(hit));
+        } else {
+            share = _mm256_mul_ps(delta, _mm256_set1_ps(gifts[i].weight));
+        }
+        sum = _mm256_add_ps(sum, share);
+    }
+    tn_store(to + c, sum, whole, lanes);
+}
+
+static inline void give(const gift *gifts, int count, float *to, bool add, int channels, bool max) {
+    int c = 0;
+    for (; c + TN_LANES <= channels; c += TN_LANES)
+        give_vector(gifts, count, to, add, c, channels, max, true);
+    if (c < channels) give_vector(gifts, count, to, add, c, channels, max, false);
 }
 
 static inline void backward_pixel(const tn_op_run *r, size_t pixel, bool max) {
+    enum { AT_ONCE = 32 };
     const tn_pool_attr *a = r->op->attr;
     const tn_tensor *din = &r->din[0];
     const size_t w = (size_t)din->w, h = (size_t)din->h;
@@ -174,10 +194,20 @@ static inline void backward_pixel(const tn_op_run *r, size_t pixel, bool max) {
         covering(a->type, y, a->size_y, a->stride_y, a->before_y, r->dout.h, din->h);
     const tn_pool_range columns =
         covering(a->type, x, a->size_x, a->stride_x, a->before_x, r->dout.w, din->w);
-    int c = 0;
-    for (; c + TN_LANES <= din->c; c += TN_LANES)
-        backward_vector(r, n, y, x, rows, columns, c, max, true);
-    if (c < din->c) backward_vector(r, n, y, x, rows, columns, c, max, false);
+    gift gifts[AT_ONCE];
+    int count = 0;
+    bool add = r->accumulate[0];
+    for (int oy = rows.begin; oy < rows.end; oy++) {
+        for (int ox = columns.begin; ox < columns.end; ox++) {
+            if (count == AT_ONCE) {
+                give(gifts, count, tn_pixel(din, pixel), add, din->c, max);
+                add = true;
+                count = 0;
+            }
+            gifts[count++] = gift_of(r, n, oy, ox, y, x);
+        }
+    }
+    give(gifts, count, tn_pixel(din, pixel), add, din->c, max);
 }
 
 static tn_status backward(tn_op_run *r, tn_kernel_run *k) {
