@@ -130,13 +130,16 @@ static inline __m256 activated(tn_norm_shape shape, __m256 z, __m256 leak) {
 /* Rows of one pixel, in registers: vector stores may alias whatever is reached through r. */
 static inline void put_vector(const tn_op_run *r, tn_norm_rows k, tn_norm_shape shape, __m256 leak,
                               int skips, size_t p, const float *x, const float *skip, float *y,
-                              int c, bool whole, int channels) {
+                              int c, bool whole, int channels, bool streams) {
     const __m256i lanes = whole ? _mm256_setzero_si256() : tn_lanes(c, channels);
     __m256 z = tn_norm_z(k, tn_load(x + c, whole, lanes), c);
     if (skips > 0) z = _mm256_add_ps(z, tn_load(skip + c, whole, lanes));
     for (int i = 2; i <= skips; i++)
         z = _mm256_add_ps(z, tn_load(tn_pixel(&r->in[i], p) + c, whole, lanes));
-    tn_store(y + c, activated(shape, z, leak), whole, lanes);
+    if (streams)
+        _mm256_stream_ps(y + c, activated(shape, z, leak));
+    else
+        tn_store(y + c, activated(shape, z, leak), whole, lanes);
 }
 
 /* Shape and number of skips are constants where this is inlined. */
@@ -145,14 +148,16 @@ static inline void put_rows(const tn_op_run *r, tn_norm_rows k, tn_span span, tn
     const tn_norm_act_attr *a = r->op->attr;
     const __m256 leak = _mm256_set1_ps(tn_activation_slope(a->activation, -1, -1));
     const int channels = r->out.c;
+    const bool streams = shape != TN_SHAPE_OTHER && tn_streams(&r->out);
     for (size_t p = span.begin; p < span.end; p++) {
         const float *x = tn_pixel(&r->in[0], p);
         const float *skip = skips > 0 ? tn_pixel(&r->in[1], p) : NULL;
         float *y = tn_pixel(&r->out, p);
         int c = 0;
         for (; c + TN_LANES <= channels; c += TN_LANES)
-            put_vector(r, k, shape, leak, skips, p, x, skip, y, c, true, channels);
-        if (c < channels) put_vector(r, k, shape, leak, skips, p, x, skip, y, c, false, channels);
+            put_vector(r, k, shape, leak, skips, p, x, skip, y, c, true, channels, streams);
+        if (c < channels)
+            put_vector(r, k, shape, leak, skips, p, x, skip, y, c, false, channels, false);
         if (shape != TN_SHAPE_OTHER) continue;
         for (c = 0; c < channels; c++) y[c] = tn_activate(a->activation, y[c]);
     }
@@ -199,6 +204,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
             put_span(r, rows, (tn_span){begin, end});
             end = begin;
         }
+        _mm_sfence();
     }
     return TN_OK;
 }

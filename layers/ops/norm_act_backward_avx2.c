@@ -22,6 +22,7 @@ typedef struct job {
     source from;
     float leak;
     bool reads_x; /* xhat is wanted */
+    bool streams;
 } job;
 
 /* One thread's sums: double for all of its pixels, float for the block in hand; and a row of dz for
@@ -51,12 +52,14 @@ typedef struct lines {
     float *dx, *dskip;
     float leak;
     int channels;
+    bool streams; /* dx: a second stream beside it would only be in its way */
 } lines;
 
 static inline lines lines_of(const job *j, const float *dz_row, size_t p) {
     const tn_op_run *r = j->r;
     lines l = {.rows = j->rows, .tilt = j->tilt, .offset = j->offset, .leak = j->leak};
     l.channels = r->out.c;
+    l.streams = j->streams;
     l.x = tn_pixel(&r->in[0], p);
     l.y = tn_pixel(&r->out, p);
     l.delta = dz_row ? dz_row : tn_pixel(&r->dout, p);
@@ -127,7 +130,10 @@ static inline void write_vector(const lines *l, const bool add[2], int c, source
         dx = _mm256_add_ps(dx, bend);
     }
     if (l->dskip) put(l->dskip + c, dz, add[1], whole, lanes);
-    if (l->dx) put(l->dx + c, dx, add[0], whole, lanes);
+    if (whole && l->streams)
+        _mm256_stream_ps(l->dx + c, dx);
+    else if (l->dx)
+        put(l->dx + c, dx, add[0], whole, lanes);
 }
 
 /* More skips than one are rare: dz goes to each of them in a sweep of its own. */
@@ -319,6 +325,7 @@ static job job_of(const tn_op_run *r, float *scratch) {
     j.shape = tn_norm_shape_of(a->activation);
     j.leak = tn_activation_slope(a->activation, -1, -1);
     j.reads_x = a->batch_norm;
+    j.streams = r->din[0].data && !r->accumulate[0] && tn_streams(&r->din[0]);
     if (j.shape != TN_SHAPE_LINEAR && j.shape != TN_SHAPE_OTHER)
         j.from = a->batch_norm && r->op->n_in == 1 ? FROM_Z : FROM_OUTPUT;
     return j;
@@ -350,6 +357,7 @@ static tn_status backward(tn_op_run *r, tn_kernel_run *k) {
         const tn_span rest = tn_share(pixels - count, t, r->threads);
         write_part(&j, valid, own, batch);
         write_part(&j, (tn_span){count + rest.begin, count + rest.end}, own, false);
+        _mm_sfence();
     }
     return TN_OK;
 }

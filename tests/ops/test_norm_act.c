@@ -295,6 +295,46 @@ static void training_repeats_to_the_bit(void **state) {
     assert_memory_equal(k[0].grad, k[1].grad, sizeof k[0].grad);
 }
 
+/* Large maps are written around the caches where memory is aligned for it: the same bits. */
+static void large_maps_are_no_different(void **state) {
+    (void)state;
+    enum { C = 64, PIXELS = 362 * 362 + 1, COUNT = PIXELS * C };
+    const size_t bytes = ((size_t)COUNT * sizeof(tn_real) + 127) / 64 * 64;
+    tn_real *memory[6];
+    for (int i = 0; i < 6; i++) {
+        memory[i] = aligned_alloc(64, bytes);
+        assert_non_null(memory[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        memory[0][i] = (tn_real)(i % 997) / 100;
+        memory[1][i] = (tn_real)(i % 113) / 50 - 1;
+    }
+    tn_real value[4][C], grad[2][C];
+    for (int shift = 0; shift < 2; shift++) {
+        tn_small_op s;
+        tn_small_open(&s, &tn_op_norm_act, &bn_relu, TN_TRAIN, 1, 4);
+        for (int i = 0; i < 4; i++) {
+            for (int c = 0; c < C; c++) value[i][c] = i % 2 ? (tn_real)1 : (tn_real)-.25;
+            s.param[i].value = value[i];
+            s.param[i].grad = i < 2 ? memset(grad[i], 0, sizeof grad[i]) : NULL;
+        }
+        s.in[0] = tn_dense(memory[0], 1, PIXELS, 1, C);
+        s.r.dout = tn_dense(memory[1], 1, PIXELS, 1, C);
+        s.r.out = tn_dense(memory[2 + 2 * shift] + shift, 1, PIXELS, 1, C);
+        s.din[0] = tn_dense(memory[3 + 2 * shift] + shift, 1, PIXELS, 1, C);
+        assert_int_equal(tn_small_prepare(&s, "avx2"), TN_OK);
+        assert_int_equal(tn_op_forward(&s.r), TN_OK);
+        assert_int_equal(tn_op_backward(&s.r), TN_OK);
+        tn_small_close(&s);
+    }
+    for (int i = 2; i < 4; i++)
+        assert_int_equal(memcmp(memory[i], memory[i + 2] + 1, COUNT * sizeof(tn_real)), 0);
+    int alive = 0;
+    for (int i = 0; i < COUNT; i++) alive += memory[2][i] > 0;
+    assert_in_range(alive, COUNT / 4, COUNT / 4 * 3);
+    for (int i = 0; i < 6; i++) free(memory[i]);
+}
+
 static void keeps_what_backward_reads(void **state) {
     (void)state;
     const struct {
@@ -323,6 +363,7 @@ int main(void) {
         cmocka_unit_test(variance_survives_a_large_mean),
         cmocka_unit_test(nan_is_seen),
         cmocka_unit_test(training_repeats_to_the_bit),
+        cmocka_unit_test(large_maps_are_no_different),
         cmocka_unit_test(keeps_what_backward_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
