@@ -17,6 +17,7 @@ typedef struct command {
 
 static const command classifier_commands[] = {
     {"train", tn_cmd_train, "trains a net on a list of images"},
+    {"predict", tn_cmd_predict, "says how probable each class is for images"},
     {0},
 };
 
@@ -24,6 +25,7 @@ static int run_classifier(int argc, char **argv);
 
 static const command commands[] = {
     {"classifier", run_classifier, "train, valid, predict, ... (classifier -h lists them)"},
+    {"classify", tn_cmd_classify, "short for classifier predict"},
     {"ddti", tn_cmd_ddti, "convert the DDTI database, or make a sample shaped like it"},
     {"list", tn_cmd_list, "lists from any folder of class folders"},
     {"bench", tn_cmd_bench, "how long a net takes, and where the time goes"},

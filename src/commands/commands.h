@@ -12,6 +12,8 @@ int tn_cmd_list(int argc, char **argv);  /* lists from a folder of class folders
 int tn_cmd_bench(int argc, char **argv); /* time of training steps and forward passes */
 int tn_cmd_train(int argc, char **argv); /* classifier train */
 
+int tn_cmd_predict(int argc, char **argv);  /* classifier predict */
+int tn_cmd_classify(int argc, char **argv); /* classify */
 int tn_cmd_version(int argc, char **argv);
 
 #ifdef __cplusplus

@@ -1,0 +1,235 @@
+#include "src/commands/model.h"
+
+#include "layers/device/cpu.h"
+#include "src/net/weights.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void tn_model_options_free(tn_model_options *options) {
+    tn_texts_free(&options->net);
+    tn_arguments_free(&options->arguments);
+}
+
+double tn_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void warn_line(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "warning: %s\n", text);
+}
+
+static const tn_warner warner = {warn_line, NULL};
+
+/* The message at hand as an error, or as a warning where the user wants to go on. */
+static tn_status disagree(const tn_model_options *options) {
+    if (!options->allow_mismatch)
+        return tn_fail("%s (leave DATA out to go by the weights' own record; -allow-mismatch goes "
+                       "on with it and warns)",
+                       tn_error());
+    warn_line(NULL, tn_error());
+    return TN_OK;
+}
+
+/* ---- what DATA says ---- */
+
+/* DATA is used when it is named on the command line, must be there when the command needs it, and
+ * otherwise helps where [net] data= finds it and nothing better is known. */
+static tn_status read_data(tn_model *m, tn_model_needs needs) {
+    const tn_net_keys *keys = &m->net->keys;
+    const bool wanted = m->args.data || needs == TN_MODEL_NEEDS_DATA;
+    if (!wanted && (m->has_sidecar || !keys->data || access(keys->data, F_OK) != 0)) return TN_OK;
+    TN_TRY(tn_model_args_data(m->args.data, m->args.cfg, keys, &m->data_path));
+    TN_TRY(tn_data_config_load(m->data_path, &m->data));
+    m->has_data = true;
+    for (int i = 0; i < m->data.n_warnings; i++) warn_line(NULL, m->data.warning[i]);
+    if (m->data.classes != m->classes)
+        return tn_fail("%s has %d outputs, but %s has classes=%d", m->args.cfg, m->classes,
+                       m->data_path, m->data.classes);
+    if (m->data.labels) TN_TRY(tn_labels_load(m->data.labels, m->classes, &m->labels));
+    const char *names = m->data.names ? m->data.names : m->data.labels;
+    return names ? tn_names_load(names, m->classes, &m->names_file) : TN_OK;
+}
+
+/* ---- what WEIGHTS.json says ---- */
+
+static tn_status read_sidecar(tn_model *m) {
+    TN_TRY(tn_sidecar_read(m->args.weights, &m->sidecar, &m->has_sidecar));
+    if (!m->has_sidecar || m->sidecar.classes == m->classes) return TN_OK;
+    return tn_fail("%s.json names %d classes, but %s has %d outputs", m->args.weights,
+                   m->sidecar.classes, m->args.cfg, m->classes);
+}
+
+static tn_status compare_names(const tn_model *m, const tn_model_options *options) {
+    if (!m->has_sidecar || !m->names_file.n) return TN_OK;
+    for (int c = 0; c < m->classes; c++) {
+        if (strcmp(m->sidecar.name[c], m->names_file.name[c]) == 0) continue;
+        (void)tn_fail("class %d is \"%s\" to the weights (%s.json) and \"%s\" to %s", c,
+                      m->sidecar.name[c], m->args.weights, m->names_file.name[c],
+                      m->names_file.path);
+        return disagree(options);
+    }
+    return TN_OK;
+}
+
+static tn_status compare_preprocess(const tn_model *m, const tn_model_options *options) {
+    if (!m->has_sidecar || !m->has_data) return TN_OK;
+    if (tn_preprocess_compare(&m->sidecar.preprocess, &m->data.preprocess) == TN_OK) return TN_OK;
+    (void)tn_fail_in("the net was trained on other images (%s.json) than those of %s",
+                     m->args.weights, m->data_path);
+    return disagree(options);
+}
+
+static tn_status compare_size(const tn_model *m, const tn_model_options *options) {
+    const tn_net_keys *k = &m->net->keys;
+    const tn_sidecar *s = &m->sidecar;
+    if (!m->has_sidecar || (s->width == k->width && s->height == k->height)) return TN_OK;
+    if (s->channels == k->channels) {
+        if (options->net.count) return TN_OK; /* -net width=... is a wish */
+        fprintf(stderr, "warning: trained at %d x %d (%s.json), used at %d x %d\n", s->width,
+                s->height, m->args.weights, k->width, k->height);
+        return TN_OK;
+    }
+    return tn_fail("%s.json: trained with %d channels, but %s has channels=%d", m->args.weights,
+                   s->channels, m->args.cfg, k->channels);
+}
+
+/* ---- putting it together ---- */
+
+static tn_status find_positive(tn_model *m) {
+    m->positive = -1;
+    const char *name = m->has_sidecar && m->sidecar.positive ? m->sidecar.positive
+                       : m->has_data                         ? m->data.positive
+                                                             : NULL;
+    if (!name) return TN_OK;
+    for (int c = 0; c < m->classes; c++)
+        if (strcmp(m->names[c], name) == 0) m->positive = c;
+    if (m->positive < 0 && m->labels.n) m->positive = tn_labels_find(&m->labels, name);
+    if (m->positive >= 0) return TN_OK;
+    return tn_fail("positive=%s is the name of no class", name);
+}
+
+static tn_status choose_names(tn_model *m) {
+    m->names = calloc((size_t)m->classes, sizeof *m->names);
+    if (!m->names) return tn_fail("out of memory for %d classes", m->classes);
+    if (!m->has_sidecar && !m->names_file.n)
+        return tn_fail("the %d classes of %s have no names: put a .data file with names= before "
+                       "it (there is no %s.json)",
+                       m->classes, m->args.cfg, m->args.weights);
+    for (int c = 0; c < m->classes; c++)
+        m->names[c] = m->has_sidecar ? m->sidecar.name[c] : m->names_file.name[c];
+    return find_positive(m);
+}
+
+static tn_status choose_format(tn_model *m) {
+    const tn_net_keys *k = &m->net->keys;
+    m->preprocess = m->has_sidecar ? m->sidecar.preprocess
+                    : m->has_data  ? m->data.preprocess
+                                   : tn_preprocess_default();
+    if (tn_input_format_create(&m->preprocess, k->height, k->width, k->channels, &m->format) ==
+        TN_OK)
+        return TN_OK;
+    return tn_fail_in("%s", m->args.cfg);
+}
+
+static tn_status open_all(tn_model *m, const tn_model_options *o, tn_model_needs needs) {
+    TN_TRY(tn_model_args_split(&o->arguments.positionals, &m->args));
+    if (!m->args.weights)
+        return tn_fail("name the weights after %s: a net without them knows nothing", m->args.cfg);
+    TN_TRY(tn_net_load(m->args.cfg, o->net.items, o->net.count, &warner, &m->net));
+    m->classes = tn_net_outputs(m->net);
+    TN_TRY(tn_weights_load(m->net, m->args.weights, false, NULL));
+    TN_TRY(read_sidecar(m));
+    TN_TRY(read_data(m, needs));
+    TN_TRY(compare_names(m, o));
+    TN_TRY(compare_preprocess(m, o));
+    TN_TRY(compare_size(m, o));
+    TN_TRY(choose_names(m));
+    return choose_format(m);
+}
+
+tn_status tn_model_open(tn_model *m, const tn_model_options *options, tn_model_needs needs) {
+    *m = (tn_model){.positive = -1, .kernels = options->kernels};
+    m->threads = tn_cpu_use_threads(options->threads);
+    return open_all(m, options, needs);
+}
+
+void tn_model_close(tn_model *m) {
+    tn_net_free(m->net);
+    free(m->names);
+    tn_labels_free(&m->labels);
+    tn_labels_free(&m->names_file);
+    if (m->has_sidecar) tn_sidecar_free(&m->sidecar);
+    if (m->has_data) tn_data_config_free(&m->data);
+    *m = (tn_model){0};
+}
+
+/* ---- running ---- */
+
+tn_status tn_model_run_create(const tn_model *m, int batch, tn_run **out) {
+    const tn_run_options options = {.mode = TN_INFER,
+                                    .batch = batch,
+                                    .threads = m->threads,
+                                    .kernels = m->kernels,
+                                    .output = -1};
+    return tn_run_create(&m->net->plan, m->net->param, &options, out);
+}
+
+static tn_status check_distribution(const tn_model *m, const float *p, int sample) {
+    double sum = 0;
+    for (int c = 0; c < m->classes; c++) {
+        if (!isfinite(p[c]))
+            return tn_fail("sample %d: the net's output for \"%s\" is %g: nothing can be said of "
+                           "this image",
+                           sample, m->names[c], (double)p[c]);
+        if (p[c] < 0) break;
+        sum += (double)p[c];
+    }
+    if (fabs(sum - 1) < 1e-3) return TN_OK;
+    return tn_fail("the outputs of %s are no probabilities (they do not add up to 1): does it end "
+                   "in [softmax]?",
+                   m->args.cfg);
+}
+
+tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
+                           float *probability) {
+    tn_tensor in = tn_run_input(run);
+    const size_t sample = tn_elements(&in) / (size_t)in.n, k = (size_t)m->classes;
+    memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);
+    memset(tn_data(&in) + sample * (size_t)n_valid, 0,
+           sample * (size_t)(in.n - n_valid) * sizeof *x);
+    const tn_step step = {.n_valid = n_valid};
+    TN_TRY(tn_run_forward(run, &step));
+    const tn_tensor out = tn_run_output(run);
+    const size_t pixels = (size_t)out.h * (size_t)out.w;
+    for (size_t i = 0; i < (size_t)n_valid; i++) {
+        float *p = probability + i * k;
+        /* Darknet counts outputs in CHW order */
+        for (size_t c = 0; c < k; c++)
+            p[c] = tn_data(&out)[(i * pixels + c % pixels) * (size_t)out.pitch + c / pixels];
+        TN_TRY(check_distribution(m, p, (int)i));
+    }
+    return TN_OK;
+}
+
+void tn_model_rank(const float *probability, int classes, int *order) {
+    for (int c = 0; c < classes; c++) {
+        int at = c;
+        for (; at > 0 && probability[order[at - 1]] < probability[c]; at--)
+            order[at] = order[at - 1];
+        order[at] = c;
+    }
+}
+
+int tn_model_top(const tn_model *m, int asked) {
+    enum { SHOWN = 5 };
+    int top = asked ? asked : m->has_data && m->data.top ? m->data.top : SHOWN;
+    if (!asked && m->classes <= SHOWN) top = m->classes;
+    return top < m->classes ? top : m->classes;
+}

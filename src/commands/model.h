@@ -1,0 +1,92 @@
+/* A trained net with all that belongs to it: what valid, predict, test, ... have in common.
+ *
+ * Names of the classes and what was done to the images come from WEIGHTS.json, which training wrote
+ * beside the weights, and from DATA. Where both speak they must agree: a swapped class or a net fed
+ * with another kind of picture gives confident nonsense. */
+#ifndef TN_COMMANDS_MODEL_H
+#define TN_COMMANDS_MODEL_H
+
+#include "src/commands/model_args.h"
+#include "src/commands/options.h"
+#include "src/data/datafile.h"
+#include "src/data/lists.h"
+#include "src/data/preprocess.h"
+#include "src/data/sidecar.h"
+#include "src/net/net.h"
+#include "src/net/run.h"
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags that these commands share. */
+typedef struct tn_model_options {
+    tn_arguments arguments;
+    tn_texts net; /* -net KEY=VALUE */
+    int threads;  /* 0: all */
+    int allow_mismatch, dont_show;
+    const char *kernels;
+} tn_model_options;
+
+/* Rows for an option table, `o` a tn_model_options. */
+#define TN_MODEL_OPTION_ROWS(o)                                                                    \
+    {"net", TN_OPTION_TEXTS, &(o).net, "KEY=VALUE", "overrides a key of [net]; repeatable"},       \
+        {"threads", TN_OPTION_INT, &(o).threads, "N", "compute threads (default: all)", 1, 1024},  \
+        {"allow-mismatch", TN_OPTION_SWITCH, &(o).allow_mismatch, NULL,                            \
+         "only warns where DATA and WEIGHTS.json disagree; WEIGHTS.json counts"},                  \
+        {"kernels", TN_OPTION_TEXT, &(o).kernels, "NAME", "prefers kernels of this name (ref)"}, { \
+        "dont_show", TN_OPTION_SWITCH, &(o).dont_show, NULL, NULL                                  \
+    }
+
+void tn_model_options_free(tn_model_options *options);
+
+typedef enum tn_model_needs {
+    TN_MODEL_PREDICTS = 0,
+    TN_MODEL_NEEDS_DATA = 1, /* a .data file must be there */
+} tn_model_needs;
+
+typedef struct tn_model {
+    tn_model_args args;
+    const char *data_path; /* NULL: no .data file */
+    tn_data_config data;
+    tn_sidecar sidecar;
+    bool has_data, has_sidecar;
+    tn_net *net;
+    tn_labels labels;      /* what DATA's paths are matched with; n is 0 where DATA names none */
+    const char **names;    /* classes of them */
+    int classes, positive; /* -1: no class is the positive one */
+    int threads;
+    tn_preprocess preprocess;
+    tn_input_format format;
+    const char *kernels;
+    tn_labels names_file; /* what `names` points into without a sidecar */
+} tn_model;
+
+/* Reads everything named in options->arguments ([DATA] CFG WEIGHTS), checks that it fits together
+ * and loads the weights. Warnings go to stderr. Free with tn_model_close, after a failure too. */
+tn_status tn_model_open(tn_model *model, const tn_model_options *options, tn_model_needs needs);
+void tn_model_close(tn_model *model);
+
+/* A replica for inference. */
+tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);
+
+/* Runs the net on the `n_valid` first of the mini-batch's samples, dense (n,h,w,c) floats, and
+ * gives their probabilities as dense (n_valid, classes). Fails, naming sample and class, when they
+ * are no distribution: not finite, negative, or of another sum than 1. */
+tn_status tn_model_forward(const tn_model *model, tn_run *run, const float *x, int n_valid,
+                           float *probability);
+
+/* Classes from the most probable down, the first of equals first: order[classes]. */
+void tn_model_rank(const float *probability, int classes, int *order);
+
+/* How many classes to show: `asked`, else what DATA's top= says, else all of up to 5. */
+int tn_model_top(const tn_model *model, int asked);
+
+double tn_seconds(void); /* monotonic */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,118 @@
+#include "src/commands/predict_print.h"
+
+#include "src/commands/notice.h"
+#include "src/data/listing.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Training may have fitted scores to be probabilities and said so. */
+static bool is_calibrated(const tn_model *m) {
+    return m->has_sidecar && m->sidecar.calibrated;
+}
+
+/* ---- text ---- */
+
+static const char *explain(tn_picture_kind kind) {
+    switch (kind) {
+    case TN_PICTURE_ASSUMED_CROP:
+        return "assumed_crop: taken for a crop around a nodule, as the net was trained on; for a "
+               "whole frame give -roi or -xml";
+    case TN_PICTURE_NODULE_CROP:
+        return "nodule_crop: a crop made as in training (-cropped)";
+    case TN_PICTURE_ROI:
+        return "roi: cut from the frame around -roi";
+    case TN_PICTURE_XML:
+        return "xml: cut from the frame around the outline in -xml";
+    case TN_PICTURE_FRAME:
+        break;
+    }
+    return "frame: the whole image";
+}
+
+static void print_text(const tn_model *m, const tn_answer *a, const int *order, int top) {
+    printf("%s: Predicted in %f milli-seconds.\n", a->image, a->milliseconds);
+    for (int i = 0; i < top; i++)
+        printf("%s: %f\n", m->names[order[i]], (double)a->probability[order[i]]);
+    printf("input: %s\n", explain(a->kind));
+    if (!is_calibrated(m)) printf("scores: uncalibrated\n");
+}
+
+/* ---- JSON ---- */
+
+static bool add_real(cJSON *object, const char *name, double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", value);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+static bool add_classes(cJSON *root, const tn_model *m, const tn_answer *a, const int *order,
+                        int top) {
+    cJSON *list = cJSON_AddArrayToObject(root, "classes");
+    for (int i = 0; list && i < top; i++) {
+        cJSON *item = cJSON_CreateObject();
+        if (!item || !cJSON_AddItemToArray(list, item)) return false;
+        if (!cJSON_AddStringToObject(item, "name", m->names[order[i]])) return false;
+        if (!add_real(item, "probability", (double)a->probability[order[i]])) return false;
+    }
+    return list != NULL;
+}
+
+static tn_status print_json(const tn_model *m, const tn_answer *a, const int *order, int top) {
+    cJSON *root = cJSON_CreateObject();
+    bool ok = root && cJSON_AddStringToObject(root, "image", a->image);
+    ok = ok && add_classes(root, m, a, order, top);
+    ok = ok && cJSON_AddStringToObject(root, "input", tn_picture_kind_name(a->kind));
+    ok = ok && cJSON_AddBoolToObject(root, "calibrated", is_calibrated(m));
+    ok = ok && add_real(root, "time_ms", a->milliseconds);
+    ok = ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);
+    char *text = ok ? cJSON_PrintUnformatted(root) : NULL;
+    if (text) puts(text);
+    const tn_status status = text ? TN_OK : tn_fail("out of memory");
+    cJSON_free(text);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* ---- CSV ---- */
+
+static void print_csv(const tn_model *m, const tn_answer *a) {
+    tn_csv_field(stdout, a->image, ',');
+    for (int c = 0; c < m->classes; c++) printf("%.9g,", (double)a->probability[c]);
+    printf("%s,%.3f\n", tn_picture_kind_name(a->kind), a->milliseconds);
+}
+
+/* ---- all ---- */
+
+void tn_print_begin(const tn_model *m, const tn_print_options *options) {
+    if (options->form != TN_PRINT_CSV) return;
+    fputs("image,", stdout);
+    for (int c = 0; c < m->classes; c++) tn_csv_field(stdout, m->names[c], ',');
+    fputs("input,time_ms\n", stdout);
+}
+
+tn_status tn_print_answer(const tn_model *m, const tn_print_options *options, const tn_answer *a) {
+    if (options->form == TN_PRINT_CSV) {
+        print_csv(m, a);
+        return TN_OK;
+    }
+    int *order = calloc((size_t)m->classes, sizeof *order);
+    if (!order) return tn_fail("out of memory for %d classes", m->classes);
+    tn_model_rank(a->probability, m->classes, order);
+    tn_status status = TN_OK;
+    if (options->form == TN_PRINT_JSON)
+        status = print_json(m, a, order, options->top);
+    else
+        print_text(m, a, order, options->top);
+    free(order);
+    return status;
+}
+
+tn_status tn_print_end(const tn_model *m, const tn_print_options *options) {
+    (void)m;
+    if (options->form == TN_PRINT_TEXT) printf("%s\n", TN_NOTICE);
+    if (options->form == TN_PRINT_CSV) fprintf(stderr, "%s\n", TN_NOTICE);
+    if (fflush(stdout) != 0 || ferror(stdout)) return tn_fail("stdout cannot be written");
+    return TN_OK;
+}
