@@ -20,6 +20,27 @@ static tn_status plan_avgpool(tn_plan *plan, const tn_section *section, const vo
     return TN_OK;
 }
 
+/* Stock Darknets know the whole map's mean alone; windows that share no cell are AlexeyAB's
+ * [local_avgpool]. */
+static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
+                        int *n_sections) {
+    const avgpool_keys *k = values;
+    *n_sections = 1;
+    if (k->output == 1) {
+        fprintf(to, "[avgpool]\n\n");
+        return TN_OK;
+    }
+    const int size = in.w / k->output;
+    if (in.h != in.w || size * k->output != in.w) {
+        return tn_section_fail(section,
+                               "output=%d of a map of %dx%d cannot be said in stock sections (in a "
+                               "training-only head, -fold leaves it out)",
+                               k->output, in.w, in.h);
+    }
+    tn_pool_write(to, "local_avgpool", &(tn_pool_keys){.size = size, .stride = size});
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_avgpool = {
     .name = "avgpool",
     .alias = {"avg"},
@@ -27,4 +48,5 @@ const tn_layer_type tn_layer_avgpool = {
     .keys = keys,
     .values_bytes = sizeof(avgpool_keys),
     .plan = plan_avgpool,
+    .expand = expand,
 };

@@ -63,6 +63,18 @@ static tn_status plan_connected(tn_plan *plan, const tn_section *section, const 
     return TN_OK;
 }
 
+static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
+                        int *n_sections) {
+    (void)section;
+    (void)in;
+    const connected_keys *k = values;
+    fprintf(to, "[connected]\n%soutput=%d\nactivation=%s\n\n",
+            k->batch_normalize ? "batch_normalize=1\n" : "", k->output,
+            tn_activation_names[k->activation]);
+    *n_sections = 1;
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_connected = {
     .name = "connected",
     .alias = {"conn"},
@@ -70,4 +82,5 @@ const tn_layer_type tn_layer_connected = {
     .keys = keys,
     .values_bytes = sizeof(connected_keys),
     .plan = plan_connected,
+    .expand = expand,
 };

@@ -130,14 +130,24 @@ int tn_channel_norm_append(tn_plan *plan, const char *part, tn_activation activa
     return out;
 }
 
-void tn_conv_block_write(FILE *to, const tn_conv_block *b) {
+static void write_strides(FILE *to, int stride_x, int stride_y) {
+    if (stride_x == stride_y)
+        fprintf(to, "stride=%d\n", stride_x);
+    else
+        fprintf(to, "stride_x=%d\nstride_y=%d\n", stride_x, stride_y);
+}
+
+int tn_conv_block_write(FILE *to, const tn_conv_block *b) {
+    const bool subsamples = b->size == 1 && b->padding == 0 && (b->stride_x > 1 || b->stride_y > 1);
+    if (subsamples) {
+        fprintf(to, "[maxpool]\nsize=1\n");
+        write_strides(to, b->stride_x, b->stride_y);
+        fprintf(to, "padding=0\n\n");
+    }
     fprintf(to, "[convolutional]\n");
     if (b->batch_normalize) fprintf(to, "batch_normalize=1\n");
     fprintf(to, "filters=%d\nsize=%d\n", b->filters, b->size);
-    if (b->stride_x == b->stride_y)
-        fprintf(to, "stride=%d\n", b->stride_x);
-    else
-        fprintf(to, "stride_x=%d\nstride_y=%d\n", b->stride_x, b->stride_y);
+    write_strides(to, subsamples ? 1 : b->stride_x, subsamples ? 1 : b->stride_y);
     /* pad=1 is what every Darknet and OpenCV read alike; padding= only where it says something
      * else. */
     if (b->padding == b->size / 2 * b->dilation)
@@ -147,4 +157,5 @@ void tn_conv_block_write(FILE *to, const tn_conv_block *b) {
     if (b->groups > 1) fprintf(to, "groups=%d\n", b->groups);
     if (b->dilation > 1) fprintf(to, "dilation=%d\n", b->dilation);
     fprintf(to, "activation=%s\n\n", tn_activation_names[b->activation]);
+    return subsamples ? 2 : 1;
 }

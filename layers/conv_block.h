@@ -45,8 +45,9 @@ int tn_activation_append(tn_plan *plan, const char *part, tn_activation activati
 /* A channelwise activation by itself. */
 int tn_channel_norm_append(tn_plan *plan, const char *part, tn_activation activation, int in);
 
-/* Writes the block as one stock [convolutional] section. */
-void tn_conv_block_write(FILE *to, const tn_conv_block *block);
+/* Writes the block in stock sections and returns how many: one [convolutional], and before it a
+ * [maxpool] size=1 that takes over the stride of a 1x1 (Debian's Darknet ignores it there). */
+int tn_conv_block_write(FILE *to, const tn_conv_block *block);
 
 #ifdef __cplusplus
 }

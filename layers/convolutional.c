@@ -53,6 +53,21 @@ tn_status tn_convolutional_plan(tn_plan *plan, const tn_section *section, const 
     return TN_OK;
 }
 
+tn_status tn_convolutional_expand(FILE *to, const tn_section *section, const void *values,
+                                  tn_shape in, int *n_sections) {
+    (void)in;
+    const tn_conv_block block = tn_convolutional_block(values);
+    /* Darknet multiplies padding by dilation, and only computes the right size for "same". */
+    if (block.dilation > 1 && block.padding != block.size / 2 * block.dilation) {
+        return tn_section_fail(section,
+                               "dilation=%d with padding=%d cannot be said in stock "
+                               "sections; only pad=1 can",
+                               block.dilation, block.padding);
+    }
+    *n_sections = tn_conv_block_write(to, &block);
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_convolutional = {
     .name = "convolutional",
     .alias = {"conv"},
@@ -60,4 +75,5 @@ const tn_layer_type tn_layer_convolutional = {
     .keys = keys,
     .values_bytes = sizeof(tn_convolutional_keys),
     .plan = tn_convolutional_plan,
+    .expand = tn_convolutional_expand,
 };

@@ -38,6 +38,10 @@ typedef struct tn_convolutional_keys {
 /* Plans either; fills in the summary's detail. */
 tn_status tn_convolutional_plan(tn_plan *plan, const tn_section *section, const void *values);
 
+/* Writes either as stock sections. */
+tn_status tn_convolutional_expand(FILE *to, const tn_section *section, const void *values,
+                                  tn_shape in, int *n_sections);
+
 /* What the keys come to: pad=1 means "same size" (size/2, times dilation), as Darknet means it. */
 tn_conv_block tn_convolutional_block(const tn_convolutional_keys *keys);
 

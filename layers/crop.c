@@ -14,10 +14,10 @@ static const tn_key keys[] = {
     TN_INT(S, crop_width, "crop_width", "1", 1, 16384, "window width"),
     TN_FLAG(S, flip, "flip", "0", "mirror every other image in training"),
     TN_FLAG(S, noadjust, "noadjust", "0", "keep values as they are instead of 2x-1"),
-    TN_IGNORED("angle", "GPU; [net] angle rotates"),
-    TN_IGNORED("saturation", "GPU; [net] saturation"),
-    TN_IGNORED("exposure", "GPU; [net] exposure"),
-    TN_IGNORED("shift", "GPU"),
+    TN_UNSUPPORTED("angle", "0", "use [net] angle"),
+    TN_UNSUPPORTED("saturation", "1", "use [net] saturation"),
+    TN_UNSUPPORTED("exposure", "1", "use [net] exposure"),
+    TN_UNSUPPORTED("shift", "0", "not in Darknet's CPU code either"),
     {0},
 };
 

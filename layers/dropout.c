@@ -32,10 +32,21 @@ static tn_status plan_dropout(tn_plan *plan, const tn_section *section, const vo
     return TN_OK;
 }
 
+static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
+                        int *n_sections) {
+    (void)section;
+    (void)in;
+    const dropout_keys *k = values;
+    fprintf(to, "[dropout]\nprobability=%g\n\n", k->probability);
+    *n_sections = 1;
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_dropout = {
     .name = "dropout",
     .help = "drops values in training",
     .keys = keys,
     .values_bytes = sizeof(dropout_keys),
     .plan = plan_dropout,
+    .expand = expand,
 };

@@ -90,27 +90,21 @@ static tn_status expand(FILE *to, const tn_section *section, const void *values,
     const residual_keys *k = values;
     residual_parts p = parts_of(k, in);
     p.conv3.activation = TN_LINEAR;
-    tn_conv_block_write(to, &p.conv1);
-    tn_conv_block_write(to, &p.conv2);
-    tn_conv_block_write(to, &p.conv3);
-    *n_sections = 3;
-    int from = -4; /* the block's input, seen from the section after conv3 */
+    /* References count back from the section they stand in; the block's input is just before it. */
+    int n = tn_conv_block_write(to, &p.conv1);
+    n += tn_conv_block_write(to, &p.conv2);
+    n += tn_conv_block_write(to, &p.conv3);
+    int skip = -1;
+    const int conv3 = n - 1;
     if (p.projects) {
-        fprintf(to, "[route]\nlayers=-4\n\n");
-        *n_sections += 1;
-        from = -3; /* conv3, seen from the [shortcut] */
-        if (k->stride > 1) {
-            /* Debian's Darknet ignores the stride of a 1x1 convolution: subsample first. */
-            fprintf(to, "[maxpool]\nsize=1\nstride=%d\npadding=0\n\n", k->stride);
-            *n_sections += 1;
-            from = -4;
-        }
-        p.projection.stride_x = p.projection.stride_y = 1;
-        tn_conv_block_write(to, &p.projection);
-        *n_sections += 1;
+        fprintf(to, "[route]\nlayers=%d\n\n", -1 - n);
+        n += 1;
+        n += tn_conv_block_write(to, &p.projection);
+        skip = conv3;
     }
-    fprintf(to, "[shortcut]\nfrom=%d\nactivation=%s\n\n", from, tn_activation_names[k->activation]);
-    *n_sections += 1;
+    fprintf(to, "[shortcut]\nfrom=%d\nactivation=%s\n\n", skip - n,
+            tn_activation_names[k->activation]);
+    *n_sections = n + 1;
     return TN_OK;
 }
 

@@ -20,16 +20,6 @@ static const tn_key keys[] = {
     {0},
 };
 
-static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
-                        int *n_sections) {
-    (void)section;
-    (void)in;
-    const tn_conv_block b = tn_convolutional_block(values);
-    tn_conv_block_write(to, &b);
-    *n_sections = 1;
-    return TN_OK;
-}
-
 const tn_layer_type tn_layer_grouped_convolutional = {
     .name = "grouped_convolutional",
     .alias = {"grouped_conv"},
@@ -37,5 +27,5 @@ const tn_layer_type tn_layer_grouped_convolutional = {
     .keys = keys,
     .values_bytes = sizeof(tn_convolutional_keys),
     .plan = tn_convolutional_plan,
-    .expand = expand,
+    .expand = tn_convolutional_expand,
 };

@@ -6,6 +6,15 @@ static tn_status plan_maxpool(tn_plan *plan, const tn_section *section, const vo
     return tn_pool_plan(plan, section, values, TN_POOL_MAX);
 }
 
+static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
+                        int *n_sections) {
+    (void)section;
+    (void)in;
+    tn_pool_write(to, "maxpool", values);
+    *n_sections = 1;
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_maxpool = {
     .name = "maxpool",
     .alias = {"max"},
@@ -13,4 +22,5 @@ const tn_layer_type tn_layer_maxpool = {
     .keys = tn_pool_key_table,
     .values_bytes = sizeof(tn_pool_keys),
     .plan = plan_maxpool,
+    .expand = expand,
 };

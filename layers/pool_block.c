@@ -56,3 +56,11 @@ tn_status tn_pool_plan(tn_plan *plan, const tn_section *section, const tn_pool_k
     tn_plan_detail(plan, "%dx%d/%d", size, size, attr.stride_x);
     return TN_OK;
 }
+
+void tn_pool_write(FILE *to, const char *name, const tn_pool_keys *k) {
+    const int size = k->size ? k->size : k->stride;
+    fprintf(to, "[%s]\nsize=%d\nstride=%d\n", name, size, k->stride);
+    if (k->stride_x) fprintf(to, "stride_x=%d\n", k->stride_x);
+    if (k->stride_y) fprintf(to, "stride_y=%d\n", k->stride_y);
+    fprintf(to, "padding=%d\n\n", k->padding < 0 ? size - 1 : k->padding);
+}

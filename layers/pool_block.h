@@ -5,6 +5,8 @@
 #include "layers/ops/pool.h"
 #include "layers/plan.h"
 
+#include <stdio.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -19,6 +21,9 @@ extern const tn_key tn_pool_key_table[];
  * before the map). out = (in + padding - size) / stride + 1. */
 tn_status tn_pool_plan(tn_plan *plan, const tn_section *section, const tn_pool_keys *keys,
                        tn_pool_type type);
+
+/* Writes the section with every value said: defaults differ from program to program. */
+void tn_pool_write(FILE *to, const char *name, const tn_pool_keys *keys);
 
 /* Appends the op alone. */
 int tn_pool_append(tn_plan *plan, const tn_pool_attr *attr, int in, int h, int w);

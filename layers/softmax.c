@@ -42,6 +42,21 @@ static tn_status plan_softmax(tn_plan *plan, const tn_section *section, const vo
     return TN_OK;
 }
 
+/* A head's weight in the loss is ours alone. */
+static tn_status expand(FILE *to, const tn_section *section, const void *values, tn_shape in,
+                        int *n_sections) {
+    (void)section;
+    (void)in;
+    const softmax_keys *k = values;
+    fprintf(to, "[softmax]\n");
+    if (k->groups != 1) fprintf(to, "groups=%d\n", k->groups);
+    if (k->temperature != 1) fprintf(to, "temperature=%.9g\n", k->temperature);
+    if (k->noloss) fprintf(to, "noloss=1\n");
+    fprintf(to, "\n");
+    *n_sections = 1;
+    return TN_OK;
+}
+
 const tn_layer_type tn_layer_softmax = {
     .name = "softmax",
     .alias = {"soft"},
@@ -49,4 +64,5 @@ const tn_layer_type tn_layer_softmax = {
     .keys = keys,
     .values_bytes = sizeof(softmax_keys),
     .plan = plan_softmax,
+    .expand = expand,
 };
