@@ -171,21 +171,35 @@ static tn_status make_calls(const tn_op_run *r, state *s, tn_pass pass,
                                s->packed_bytes);
 }
 
+static tn_status describe_pass(const tn_op_run *r, tn_pass pass, const_dnnl_op_desc_t desc,
+                               const_dnnl_op_desc_t forward, dnnl_primitive_desc_t *pd) {
+    dnnl_primitive_desc_t hint = NULL;
+    tn_status status = pass == TN_FORWARD ? TN_OK : describe(r, forward, NULL, &hint);
+    if (status == TN_OK) status = describe(r, desc, hint, pd);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    return status;
+}
+
+/* Descriptions hold for the number of threads they were made with: scratchpads and the split of
+ * the work follow from it. */
 static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_op_desc_t desc,
                                const_dnnl_op_desc_t forward, const tn_weighted_shapes *shapes) {
     TN_TRY(check(r, dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags), "start"));
-    dnnl_primitive_desc_t hint = NULL, pd = NULL;
-    tn_status status = pass == TN_FORWARD ? TN_OK : describe(r, forward, NULL, &hint);
-    if (status == TN_OK) status = describe(r, desc, hint, &pd);
-    /* The library's plain C++ is slower than ours. */
-    if (status == TN_OK && strncmp(implementation(pd), "ref", 3) == 0) status = TN_REFUSED;
+    dnnl_primitive_desc_t pd = NULL;
+    tn_status status = describe_pass(r, pass, desc, forward, &pd);
     if (status == TN_OK) {
         s->threads = threads_for(r, pd);
-        set_threads(s->threads);
-        status = make_calls(r, s, pass, pd, shapes);
+        if (s->threads != r->threads) {
+            set_threads(s->threads);
+            dnnl_primitive_desc_destroy(pd);
+            pd = NULL;
+            status = describe_pass(r, pass, desc, forward, &pd);
+        }
     }
+    /* The library's plain C++ is slower than ours. */
+    if (status == TN_OK && strncmp(implementation(pd), "ref", 3) == 0) status = TN_REFUSED;
+    if (status == TN_OK) status = make_calls(r, s, pass, pd, shapes);
     if (pd) dnnl_primitive_desc_destroy(pd);
-    if (hint) dnnl_primitive_desc_destroy(hint);
     return status;
 }
 
@@ -256,7 +270,7 @@ static dnnl_status_t pack(const tn_op_run *r, tn_kernel_run *k) {
 
 tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
-    const int threads = set_threads(r->threads);
+    const int threads = set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
         status = call_run(s, &s->compute, (void *const[3]){r->in[0].data, s->packed, r->out.data},
@@ -270,7 +284,7 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
     if (!r->din[0].data) return TN_OK;
     float *const din = r->din[0].data;
     float *const to = r->accumulate[0] ? (float *)((char *)k->scratch + s->result_at) : din;
-    const int threads = set_threads(r->threads);
+    const int threads = set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
         status =
@@ -287,7 +301,7 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
 tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     void *gradient = (char *)k->scratch + s->result_at;
-    const int threads = set_threads(r->threads);
+    const int threads = set_threads(s->threads);
     dnnl_status_t status = call_run(
         s, &s->compute, (void *const[3]){r->in[0].data, gradient, r->dout.data}, k->scratch);
     if (status == dnnl_success)
