@@ -26,7 +26,7 @@ extern "C" {
 typedef enum tn_crop {
     TN_CROP_NONE,  /* nothing was cut, or nobody said */
     TN_CROP_FRAME, /* the frame without what is burned in around the tissue */
-    TN_CROP_NODULE /* a square around one nodule (tn_crop_square with crop_margin) */
+    TN_CROP_NODULE /* a square around one nodule (tn_crop_nodule with crop_margin) */
 } tn_crop;
 
 /* What was done to the images of a data set, to be done again to every image shown to its net. */

@@ -1,8 +1,10 @@
 /* The commands end to end in a folder of their own: sample made, converted, listed. */
 #include "src/commands/commands.h"
+#include "src/data/datafile.h"
 #include "src/data/ddti/convert.h"
 #include "src/data/ddti/synth.h"
 #include "src/data/files.h"
+#include "src/data/sector.h"
 #include "src/data/text.h"
 
 #include <setjmp.h>
@@ -116,7 +118,12 @@ static void lists_name_images_with_one_label(void **state) {
     }
     assert_int_equal(count_lines("data/d/labels.list"), 2);
     assert_int_equal(count_lines("data/d/ddti.names"), 2);
-    assert_int_equal(system("grep -q '^positive=malignant$' data/d/ddti.data"), 0);
+    tn_data_config config;
+    if (tn_data_config_load("data/d/ddti.data", &config) != TN_OK) fail_msg("%s", tn_error());
+    assert_string_equal(config.positive, "malignant");
+    assert_int_equal(config.preprocess.crop, TN_CROP_NODULE);
+    assert_true(config.preprocess.crop_margin == 0.25);
+    tn_data_config_free(&config);
     assert_int_equal(system("test -z \"$(find data -name '*.part*')\""), 0);
 }
 
@@ -188,12 +195,24 @@ static void the_sector_leaves_the_text_out(void **state) {
     tn_ddti_nodule nodule = {.x = 280, .y = 170, .rx = 40, .ry = 40, .echo = 0.5};
     tn_image frame;
     assert_int_equal(tn_ddti_draw_frame(&nodule, 1, 1, "TIRADS 5", 0, 0, 0, &frame), TN_OK);
-    tn_ddti_box box = tn_ddti_sector(&frame);
+    tn_sector box = tn_find_sector(&frame);
     assert_in_range(box.x, 40, 60);
     assert_in_range(box.x + box.w, 500, 520);
     assert_in_range(box.y + box.h, 300, 320);
+    /* A crop whose context would reach the text shows none of it: paint it and look for it. */
+    tn_image crop;
+    for (int y = 325; y < 345; y++) memset(frame.data + (size_t)y * 560 * 3 + 40 * 3, 255, 200 * 3);
+    assert_int_equal(tn_crop_nodule(&frame, 150, 100, 200, 200, 0.25, &crop), TN_OK);
+    assert_int_equal(crop.w, 300);
+    for (int y = 0; y < crop.h; y++) {
+        int white = 0;
+        for (int x = 0; x < crop.w; x++)
+            white += crop.data[((size_t)y * (size_t)crop.w + (size_t)x) * 3] == 255;
+        assert_in_range(white, 0, crop.w / 2);
+    }
+    tn_image_free(&crop);
     memset(frame.data, 0, (size_t)frame.h * (size_t)frame.w * 3);
-    box = tn_ddti_sector(&frame);
+    box = tn_find_sector(&frame);
     assert_int_equal(box.w, 560);
     assert_int_equal(box.h, 360);
     tn_image_free(&frame);

@@ -27,8 +27,8 @@ const char *tn_ddti_image_name(const tn_ddti_collection *collection, int image,
     return name;
 }
 
-int tn_jpeg_frame(const void *bytes, size_t size, int *width, int *height, int *components,
-                  int *baseline) {
+int tn_ddti_jpeg_frame(const void *bytes, size_t size, int *width, int *height, int *components,
+                       int *baseline) {
     const unsigned char *b = bytes;
     if (size < 4 || b[0] != 0xff || b[1] != 0xd8) return 0;
     for (size_t at = 2; at + 10 <= size && b[at] == 0xff;) {
@@ -146,8 +146,8 @@ static tn_status look_at_bytes(tn_ddti_image *image) {
     image->digest = tn_digest(bytes, image->size);
     tn_status status = tn_image_decode(bytes, image->size, image->path, 3, &pixels);
     if (status == TN_OK) {
-        tn_jpeg_frame(bytes, image->size, &image->width, &image->height, &image->components,
-                      &image->baseline);
+        tn_ddti_jpeg_frame(bytes, image->size, &image->width, &image->height, &image->components,
+                           &image->baseline);
         image->width = pixels.w;
         image->height = pixels.h;
         look_at_colours(&pixels, image);

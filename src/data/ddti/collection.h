@@ -60,8 +60,8 @@ const char *tn_ddti_image_name(const tn_ddti_collection *collection, int image,
 
 /* The frame header of a JPEG: size, components, and whether it is baseline (SOF0). Returns 0 when
  * the bytes hold none. */
-int tn_jpeg_frame(const void *bytes, size_t size, int *width, int *height, int *components,
-                  int *baseline);
+int tn_ddti_jpeg_frame(const void *bytes, size_t size, int *width, int *height, int *components,
+                       int *baseline);
 
 #ifdef __cplusplus
 }

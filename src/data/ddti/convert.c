@@ -85,17 +85,51 @@ static tn_status write_image(const tn_ddti_collection *c, const tn_ddti_settings
     return status == TN_OK ? TN_OK : tn_fail_in("%s", c->images[index].path);
 }
 
+/* The outputs of one source image. */
+typedef struct span {
+    int from, to;
+} span;
+
+static int find_spans(const tn_ddti_plan *plan, span *spans) {
+    int count = 0;
+    for (int i = 0; i < plan->output_count; i++) {
+        int image = plan->samples[plan->outputs[i].sample].image;
+        int same = i && plan->samples[plan->outputs[i - 1].sample].image == image;
+        if (!same) spans[count++].from = i;
+        spans[count - 1].to = i + 1;
+    }
+    return count;
+}
+
+/* Images are independent: each is written by one thread. The first failure ends the work. */
 static tn_status write_images(const tn_ddti_collection *c, const tn_ddti_settings *settings,
                               const tn_ddti_plan *plan, char **paths, tn_ddti_progress progress,
                               void *context) {
-    for (int from = 0, to; from < plan->output_count; from = to) {
-        int image = plan->samples[plan->outputs[from].sample].image;
-        for (to = from + 1; to < plan->output_count; to++)
-            if (plan->samples[plan->outputs[to].sample].image != image) break;
-        TN_TRY(write_image(c, settings, plan, from, to, paths));
-        if (progress) progress(context, to, plan->output_count);
+    span *spans = calloc((size_t)plan->output_count + 1, sizeof *spans);
+    if (!spans) return tn_fail("out of memory for %d images", plan->output_count);
+    int count = find_spans(plan, spans), done = 0, failed = 0;
+    char message[1024] = "";
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < count; i++) {
+        int stop;
+#pragma omp atomic read
+        stop = failed;
+        if (stop) continue;
+        tn_status status = write_image(c, settings, plan, spans[i].from, spans[i].to, paths);
+#pragma omp critical(tn_ddti_progress)
+        {
+            if (status != TN_OK) {
+                if (!failed) snprintf(message, sizeof message, "%s", tn_error());
+#pragma omp atomic write
+                failed = 1;
+            } else {
+                done++;
+                if (progress) progress(context, done, count);
+            }
+        }
     }
-    return TN_OK;
+    free(spans);
+    return failed ? tn_fail_with(message) : TN_OK;
 }
 
 tn_status tn_ddti_convert(const tn_ddti_collection *c, const tn_ddti_settings *settings,

@@ -23,11 +23,6 @@ tn_status tn_ddti_convert(const tn_ddti_collection *collection, const tn_ddti_se
 /* The names of TN_DDTI_CROP_*: "nodule", "frame", "none". */
 const char *tn_ddti_crop_name(tn_ddti_crop crop);
 
-/* The part of a scanner's frame that is ultrasound picture: the longest runs of rows and columns in
- * which many pixels are lit. Text, scales and the grey bar lie outside it. The whole frame when
- * nothing of the kind is found. */
-tn_ddti_box tn_ddti_sector(const tn_image *frame);
-
 /* What one output of a plan looks like; `frame` is the denoised source image. */
 tn_status tn_ddti_render(const tn_image *frame, const tn_ddti_settings *settings,
                          const tn_ddti_sample *sample, const tn_ddti_output *output, tn_image *out);

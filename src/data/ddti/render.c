@@ -1,67 +1,8 @@
 /* From a frame to what is written: cut, turned, scaled, mirrored. */
 #include "src/data/ddti/convert.h"
-#include "src/data/preprocess.h"
+#include "src/data/sector.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { LIT = 12 /* of 255: darker is background */ };
-
-static int is_lit(const tn_image *image, int x, int y) {
-    const uint8_t *p = image->data + ((size_t)y * (size_t)image->w + (size_t)x) * (size_t)image->c;
-    for (int c = 0; c < image->c; c++)
-        if (p[c] > LIT) return 1;
-    return 0;
-}
-
-/* The longest run of lines whose count of lit pixels is over `least`; gaps of up to 4 lines belong
- * to it. */
-static void longest_run(const int *lit, int lines, int least, int *from, int *length) {
-    enum { GAP = 4 };
-    int start = -1, last = -1;
-    *from = 0;
-    *length = 0;
-    for (int i = 0; i < lines; i++) {
-        if (lit[i] <= least) continue;
-        if (start < 0 || i - last > GAP + 1) start = i;
-        last = i;
-        if (last - start + 1 > *length) {
-            *from = start;
-            *length = last - start + 1;
-        }
-    }
-}
-
-tn_ddti_box tn_ddti_sector(const tn_image *frame) {
-    tn_ddti_box whole = {0, 0, frame->w, frame->h}, box = whole;
-    int lines = frame->w > frame->h ? frame->w : frame->h;
-    int *lit = calloc((size_t)lines, sizeof *lit);
-    if (!lit) return whole;
-    for (int y = 0; y < frame->h; y++)
-        for (int x = 0; x < frame->w; x++) lit[y] += is_lit(frame, x, y);
-    longest_run(lit, frame->h, frame->w / 6, &box.y, &box.h);
-    memset(lit, 0, (size_t)lines * sizeof *lit);
-    for (int y = box.y; y < box.y + box.h; y++)
-        for (int x = 0; x < frame->w; x++) lit[x] += is_lit(frame, x, y);
-    longest_run(lit, frame->w, box.h / 4, &box.x, &box.w);
-    free(lit);
-    int too_small = box.w < frame->w / 5 || box.h < frame->h / 5;
-    return too_small ? whole : box;
-}
-
-/* The sector in the middle of a black square: nothing is squashed and no text comes back in. */
-static tn_status cut_sector(const tn_image *frame, tn_image *out) {
-    tn_ddti_box box = tn_ddti_sector(frame);
-    int side = box.w > box.h ? box.w : box.h;
-    TN_TRY(tn_image_create(side, side, frame->c, out));
-    size_t c = (size_t)frame->c, row = (size_t)box.w * c;
-    int left = (side - box.w) / 2, top = (side - box.h) / 2;
-    for (int y = 0; y < box.h; y++)
-        memcpy(out->data + ((size_t)(top + y) * (size_t)side + (size_t)left) * c,
-               frame->data + ((size_t)(box.y + y) * (size_t)frame->w + (size_t)box.x) * c, row);
-    return TN_OK;
-}
 
 static int clamp(int value, int high) {
     return value < 0 ? 0 : value > high ? high : value;
@@ -105,14 +46,18 @@ static double move_inside(double centre, int side, int length) {
     return centre < low ? low : centre > high ? high : centre;
 }
 
-/* A turned nodule is cut from the whole frame, so that its corners show what is there. */
+/* A turned nodule is cut from the whole picture, so that its corners show what is there. */
 static tn_status warp_nodule(const tn_image *frame, double margin, const tn_ddti_box *box,
                              const tn_ddti_output *output, tn_image *out) {
     int longer = box->w > box->h ? box->w : box->h;
     int side = (int)lround(longer * (1 + 2 * margin));
+    tn_image picture = {0};
+    TN_TRY(tn_sector_only(frame, box->x, box->y, box->w, box->h, &picture));
     double cx = move_inside(box->x + (box->w - 1) / 2.0, side, frame->w);
     double cy = move_inside(box->y + (box->h - 1) / 2.0, side, frame->h);
-    return warp(frame, cx, cy, side, side, output, out);
+    tn_status status = warp(&picture, cx, cy, side, side, output, out);
+    tn_image_free(&picture);
+    return status;
 }
 
 static tn_status cut(const tn_image *frame, const tn_ddti_settings *settings,
@@ -120,9 +65,9 @@ static tn_status cut(const tn_image *frame, const tn_ddti_settings *settings,
     const tn_ddti_box *box = &sample->box;
     switch (settings->crop) {
     case TN_DDTI_CROP_NODULE:
-        return tn_crop_square(frame, box->x, box->y, box->w, box->h, settings->margin, out);
+        return tn_crop_nodule(frame, box->x, box->y, box->w, box->h, settings->margin, out);
     case TN_DDTI_CROP_FRAME:
-        return cut_sector(frame, out);
+        return tn_crop_sector(frame, out);
     case TN_DDTI_CROP_NONE:
         break;
     }
