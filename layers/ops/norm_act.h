@@ -5,11 +5,13 @@
  *   out = activation(z + in[1] + in[2] + ...)
  *
  * All shapes are equal. Parameters: none, [bias], or [bias, scale, mean, variance] (running ones).
- * TN_TRAIN normalises with the mini-batch's mean and biased variance (over n*h*w, found by merging
- * centred moments) and moves the running statistics by momentum 0.1 towards mean and unbiased
- * variance, once per forward; frozen parameters (wants_params false) leave them alone, and the
- * running ones normalise. Other modes use the running ones. One value a channel in TRAIN is an
- * error. Ioffe and Szegedy 2015, with torch's conventions. */
+ * TN_TRAIN normalises with the mini-batch's mean and biased variance (over its n_valid samples and
+ * h*w, found by merging centred moments: padding changes nothing) and moves the running statistics
+ * by momentum 0.1 towards mean and unbiased variance, once per forward; frozen parameters
+ * (wants_params false) leave them alone, and the running ones normalise. Other modes use the
+ * running ones. One value a channel in TRAIN is an error; a mini-batch of padding alone moves
+ * nothing. Ioffe and Szegedy 2015, with torch's conventions. BACKWARD_DATA adds the parameters'
+ * gradients too. */
 #ifndef TN_OPS_NORM_ACT_H
 #define TN_OPS_NORM_ACT_H
 

@@ -2,8 +2,9 @@
  * 1x1).
  *
  * Windows of max and local mean start at y*stride_y - before_y; cells outside do not count. The
- * first maximum in row order takes the gradient. Adaptive: window i of n over extent e is
- * [floor(i*e/n), ceil((i+1)*e/n)), as torch's. in[0]: (n,h,w,c); out: (n,oh,ow,c). */
+ * first maximum in row order takes the gradient; NaN counts as the largest. A window without a cell
+ * is an error. Adaptive: window i of n over extent e is [floor(i*e/n), ceil((i+1)*e/n)), as
+ * torch's. in[0]: (n,h,w,c); out: (n,oh,ow,c). */
 #ifndef TN_OPS_POOL_H
 #define TN_OPS_POOL_H
 

@@ -37,7 +37,7 @@ static void random_shapes_agree(void **state) {
         c.mode = (tn_mode)TN_PICK(&rng, TN_TRAIN, TN_TRAIN, TN_INFER, TN_GRAD_FIXED_STATS);
         c.frozen = TN_PICK(&rng, 0, 0, 0, 1);
         c.unwanted = (unsigned)TN_PICK(&rng, 0, 0, 1, 2, 7);
-        c.threads = TN_PICK(&rng, 1, 2, 3);
+        c.threads = TN_PICK(&rng, 1, 2, 2, 2, 2, 2, 2, 3);
         c.n_valid = shape.n > 1 && TN_PICK(&rng, 0, 0, 1) ? shape.n - 1 : 0;
         c.reach = 3;
         for (int i = 0; i < c.n_in; i++) c.in[i] = tn_random_pitch(&rng, shape);
