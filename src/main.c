@@ -17,6 +17,11 @@ typedef struct command {
 
 static const command classifier_commands[] = {
     {"train", tn_cmd_train, "trains a net on a list of images"},
+    {"valid", tn_cmd_valid, "scores a net on the validation list"},
+    {"valid10", tn_cmd_valid10, "valid, each image in ten views"},
+    {"validmulti", tn_cmd_validmulti, "valid, each image whole in five sizes, mirrored too"},
+    {"validfull", tn_cmd_validfull, "valid, each image whole"},
+    {"validcrop", tn_cmd_validcrop, "valid, each image squashed to the net's size"},
     {"predict", tn_cmd_predict, "says how probable each class is for images"},
     {0},
 };

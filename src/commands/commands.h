@@ -14,6 +14,11 @@ int tn_cmd_train(int argc, char **argv); /* classifier train */
 
 int tn_cmd_predict(int argc, char **argv);  /* classifier predict */
 int tn_cmd_classify(int argc, char **argv); /* classify */
+int tn_cmd_valid(int argc, char **argv); /* classifier valid, and so on */
+int tn_cmd_valid10(int argc, char **argv);
+int tn_cmd_validcrop(int argc, char **argv);
+int tn_cmd_validfull(int argc, char **argv);
+int tn_cmd_validmulti(int argc, char **argv);
 int tn_cmd_version(int argc, char **argv);
 
 #ifdef __cplusplus
