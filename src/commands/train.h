@@ -86,6 +86,9 @@ tn_status tn_trainer_save_reports(tn_trainer *t, bool must);
 /* NAME_suffix.weights; the caller frees it. */
 char *tn_trainer_weights_path(const tn_trainer *t, const char *suffix);
 
+/* Writes the loader's next mini-batch as aug_<i>.png; the caller seeks back. */
+tn_status tn_trainer_show_images(tn_trainer *t);
+
 /* train_report.c: all to stderr, but for the result. */
 void tn_trainer_print_setup(const tn_trainer *t);
 void tn_trainer_print_update(tn_trainer *t, double loss, double rate, double seconds);

@@ -145,3 +145,41 @@ tn_status tn_trainer_save_reports(tn_trainer *t, bool must) {
     if (t->history.n) save_chart(t, must);
     return tn_history_save(&t->history, t->paths.metrics);
 }
+
+/* What a sample's numbers look like: the format undone, back to bytes. */
+static tn_status sample_image(const tn_trainer *t, const float *x, tn_image *out) {
+    const tn_net_keys *k = &t->net->keys;
+    const tn_preprocess *p = &t->preprocess;
+    TN_TRY(tn_image_create(k->height, k->width, k->channels, out));
+    size_t count = (size_t)out->h * (size_t)out->w * (size_t)out->c;
+    for (size_t i = 0; i < count; i++) {
+        size_t c = i % (size_t)out->c;
+        float v = 255 * (x[i] * p->input_std[c] + p->input_mean[c]) + 0.5f;
+        out->data[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    return TN_OK;
+}
+
+tn_status tn_trainer_show_images(tn_trainer *t) {
+    const tn_batch *batch;
+    TN_TRY(tn_loader_next(t->loader, &batch));
+    size_t stride =
+        (size_t)t->net->keys.height * (size_t)t->net->keys.width * (size_t)t->net->keys.channels;
+    for (int i = 0; i < batch->n_valid; i++) {
+        char name[32];
+        tn_image image;
+        snprintf(name, sizeof name, "aug_%d", i);
+        char *path = path_of(t->paths.folder, name, ".png");
+        if (!path) return tn_fail("out of memory");
+        tn_status status = sample_image(t, batch->x + (size_t)i * stride, &image);
+        if (status == TN_OK) {
+            status = tn_image_save(&image, path);
+            tn_image_free(&image);
+        }
+        free(path);
+        TN_TRY(status);
+    }
+    fprintf(stderr, "the first %d augmented images are in %s: aug_0.png ...\n", batch->n_valid,
+            t->paths.folder);
+    return TN_OK;
+}

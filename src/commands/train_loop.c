@@ -4,6 +4,7 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Darknet's distances between checkpoints, in updates. */
 enum { LAST_EVERY = 100, NUMBERED_EVERY = 1000 };
@@ -142,9 +143,11 @@ static bool validates(const tn_trainer *t, uint64_t epoch) {
 
 static tn_status end_epoch(tn_trainer *t) {
     tn_train_position *p = &t->position;
-    double epochs = tn_schedule_epochs(&t->schedule, p->updates);
+    const double epochs = tn_schedule_epochs(&t->schedule, p->updates);
+    const double before = tn_schedule_epochs(&t->schedule, p->updates - 1);
+    const bool crossed = floor(epochs) > floor(before);
     double trained = p->epoch_seconds + tn_now() - t->epoch_started;
-    tn_epoch_record record = {.epoch = epochs,
+    tn_epoch_record record = {.epoch = crossed ? floor(epochs) : epochs,
                               .step = p->updates,
                               .images = p->images,
                               .rate = tn_schedule_rate(&t->schedule, p->updates),
@@ -169,8 +172,10 @@ static volatile sig_atomic_t signalled;
 
 /* A second signal ends the program at once: the default is back. */
 static void on_signal(int number) {
+    static const char text[] = "\nfinishing this iteration, then saving (again: quit at once)\n";
     signalled = number;
     signal(number, SIG_DFL);
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) signalled = number;
 }
 
 static void catch_signals(void) {

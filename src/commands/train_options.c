@@ -15,11 +15,10 @@ static const char usage[] =
     "epoch), chart_NAME.png and NAME.state. Ctrl-C saves; -resume goes on bit for bit.\n"
     "\n" TN_NOTICE "\n";
 
-/* Darknet's flags that mean nothing here. */
+/* Darknet's flags that mean nothing here; those that choose a GPU are the program's own. */
 typedef struct foreign {
-    int mjpeg_port, mjpeg_given, dontuse_opencv, dont_show, no_gpu;
-    int gpu, gpu_given, gpus_given, chart_given;
-    const char *gpus, *chart;
+    int mjpeg_port, mjpeg_given, dontuse_opencv, dont_show, chart_given;
+    const char *chart;
 } foreign;
 
 static void warn(const char *flag, const char *why) {
@@ -30,8 +29,6 @@ static void warn_foreign(const foreign *f) {
     if (f->mjpeg_given) warn("mjpeg_port", "the chart is a file, chart_NAME.png");
     if (f->chart_given) warn("chart", "the chart is drawn from the run's own record");
     if (f->dontuse_opencv) warn("dontuse_opencv", "images are decoded in one way");
-    if (f->gpus_given || (f->gpu_given && f->gpu >= 0))
-        warn(f->gpus_given ? "gpus" : "i", "this build computes on the processor");
 }
 
 /* -epochs N is short for -net epochs=N. */
@@ -84,9 +81,6 @@ tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int
          "measures images/s without the net, and ends"},
         {"kernels", TN_OPTION_TEXT, &o->kernels, "NAME", "prefers kernels of this name (ref)"},
         {"dont_show", TN_OPTION_SWITCH, &f.dont_show, NULL, "accepted: nothing is ever shown"},
-        {"i", TN_OPTION_INT, &f.gpu, "N", NULL, -1, 1024, &f.gpu_given},
-        {"nogpu", TN_OPTION_SWITCH, &f.no_gpu, NULL, NULL},
-        {"gpus", TN_OPTION_TEXT, &f.gpus, "LIST", NULL, 0, 0, &f.gpus_given},
         {"mjpeg_port", TN_OPTION_INT, &f.mjpeg_port, "N", NULL, 0, 0, &f.mjpeg_given},
         {"chart", TN_OPTION_TEXT, &f.chart, "FILE", NULL, 0, 0, &f.chart_given},
         {"dontuse_opencv", TN_OPTION_SWITCH, &f.dontuse_opencv, NULL, NULL},

@@ -121,7 +121,8 @@ void tn_trainer_print_setup(const tn_trainer *t) {
             TN_VERSION, tn_cpu_describe());
     fprintf(stderr, "memory: %.2f GiB for training buffers\n",
             (double)tn_run_bytes(t->run) / (1 << 30));
-    fprintf(stderr, "writing to %s: %s_last, _best, _final.weights, %s.state, metrics.jsonl\n",
+    fprintf(stderr,
+            "writing to %s: %s_last, _best, _final.weights, %s.state, metrics.jsonl, chart.png\n",
             t->paths.folder, t->paths.base, t->paths.base);
 }
 

@@ -289,6 +289,9 @@ static tn_status open_all(tn_trainer *t) {
     tn_trainer_print_setup(t);
     if (o->benchmark_loader) return TN_OK;
     TN_TRY(o->resume ? resume(t) : keep_unfinished(t));
+    TN_TRY(tn_loader_seek(t->loader, t->position.images));
+    if (!o->show_images) return TN_OK;
+    TN_TRY(tn_trainer_show_images(t));
     return tn_loader_seek(t->loader, t->position.images);
 }
 

@@ -23,11 +23,11 @@ extern const tn_summary tn_summary_none; /* all NaN */
 tn_summary tn_summary_of(const tn_metrics *metrics);
 
 typedef struct tn_epoch_record {
-    double epoch;             /* passes over the training list, 0.5 after half of the first */
-    uint64_t step;            /* updates done */
-    uint64_t images;          /* images trained on */
-    double rate;              /* learning rate of the last update */
-    double seconds;           /* of this epoch, validation included */
+    double epoch;    /* passes over the training list; a fraction where the run ended inside one */
+    uint64_t step;   /* updates done */
+    uint64_t images; /* images trained on */
+    double rate;     /* learning rate of the last update */
+    double seconds;  /* of this epoch, validation included */
     double images_per_second; /* in training */
     uint64_t best;            /* 1: the best of the validation list so far */
     tn_summary train, valid;
