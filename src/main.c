@@ -23,6 +23,11 @@ static const command classifier_commands[] = {
     {"validfull", tn_cmd_validfull, "valid, each image whole"},
     {"validcrop", tn_cmd_validcrop, "valid, each image squashed to the net's size"},
     {"predict", tn_cmd_predict, "says how probable each class is for images"},
+    {"test", tn_cmd_test, "every output for the images of the test list"},
+    {"label", tn_cmd_label, "the class of each image of the test list"},
+    {"csv", tn_cmd_csv, "the most probable classes of each image of the test list"},
+    {"try", tn_cmd_try, "what each layer makes of one image"},
+    {"demo", tn_cmd_demo, "scores drawn into a video's or a camera's frames"},
     {0},
 };
 

@@ -19,6 +19,11 @@ int tn_cmd_valid10(int argc, char **argv);
 int tn_cmd_validcrop(int argc, char **argv);
 int tn_cmd_validfull(int argc, char **argv);
 int tn_cmd_validmulti(int argc, char **argv);
+int tn_cmd_test(int argc, char **argv);
+int tn_cmd_label(int argc, char **argv);
+int tn_cmd_csv(int argc, char **argv);
+int tn_cmd_try(int argc, char **argv);
+int tn_cmd_demo(int argc, char **argv);
 int tn_cmd_version(int argc, char **argv);
 
 #ifdef __cplusplus
