@@ -123,6 +123,20 @@ check "-clear starts anew" train $data "$cfg" straight/tiny_final.weights -backu
 head -c 1000 straight/tiny_final.weights >cut.weights
 refuses "truncated weights are refused" "cut.weights" $data "$cfg" cut.weights -backup w
 
+# ---- frozen layers ----
+awk '/^\[avgpool\]/ { print "stopbackward=1" } { print }' "$cfg" >frozen.cfg
+train $data frozen.cfg straight/tiny_final.weights -backup frozen -clear -epochs 2 >out 2>log
+layer0=$(((8 * 4 + 8 * 3 * 9) * 4)) # biases, scales, two statistics, weights of the first layer
+check "what lies below stopbackward=1 does not change by a bit, decay and statistics neither" \
+    cmp -i 20 -n $layer0 straight/tiny_final.weights frozen/frozen_final.weights
+check "what lies above it learns" bash -c '! cmp -s -i 20 straight/tiny_final.weights frozen/frozen_final.weights'
+
+# ---- other recipes ----
+check "SGD, burn_in, steps, smoothing, cutmix, balanced classes" train $data "$cfg" -backup sgd -net adam=0 -net policy=steps \
+    -net steps=3,5 -net scales=.1,.1 -net burn_in=2 -net label_smooth_eps=0.1 -net cutmix=1 -net balanced=1 -epochs 2
+train $data "$cfg" -backup patience -net patience=2 -net learning_rate=0 -epochs 50 >out 2>log
+check "patience ends a run that gets no better" bash -c '[ "$(wc -l <patience/metrics.jsonl)" -lt 20 ] && grep -q final out'
+
 # ---- bad input ----
 refuses "missing data says how it is made" "./darknet ddti convert DIR -out data/ddti" nowhere/ddti.data "$cfg"
 refuses "a cfg without data= says what to do" "names no data=" "$cfg"
