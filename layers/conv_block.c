@@ -104,30 +104,17 @@ tn_status tn_conv_block_add(tn_plan *plan, const tn_section *section, const tn_c
 
 int tn_activation_append(tn_plan *plan, const char *part, tn_activation activation, const int *in,
                          int n_in) {
-    const int out = tn_plan_tensor_add(plan, tn_plan_shape(plan, in[0]));
     const bool channelwise = tn_activation_is_channelwise(activation);
     const tn_norm_act_attr attr = {.activation = channelwise ? TN_LINEAR : activation};
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_norm_act,
-                                       .part = part,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = in,
-                                       .n_in = n_in,
-                                       .out = out});
+    const int out = tn_plan_map(plan, &tn_op_norm_act, part, &attr, sizeof attr, in, n_in,
+                                tn_plan_shape(plan, in[0]));
     return channelwise ? tn_channel_norm_append(plan, part, activation, out) : out;
 }
 
 int tn_channel_norm_append(tn_plan *plan, const char *part, tn_activation activation, int in) {
     const tn_channel_norm_attr attr = {activation};
-    const int out = tn_plan_tensor_add(plan, tn_plan_shape(plan, in));
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_channel_norm,
-                                       .part = part,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    return out;
+    return tn_plan_map(plan, &tn_op_channel_norm, part, &attr, sizeof attr, &in, 1,
+                       tn_plan_shape(plan, in));
 }
 
 static void write_strides(FILE *to, int stride_x, int stride_y) {

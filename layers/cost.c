@@ -33,14 +33,8 @@ static tn_status plan_cost(tn_plan *plan, const tn_section *section, const void 
         }
     }
     const tn_cost_attr attr = {.type = (tn_cost_type)k->type, .scale = k->scale};
-    const int out = tn_plan_tensor_add(plan, tn_plan_shape(plan, in));
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_cost,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    tn_plan_set_output(plan, out);
+    tn_plan_set_output(plan, tn_plan_map(plan, &tn_op_cost, "", &attr, sizeof attr, &in, 1,
+                                         tn_plan_shape(plan, in)));
     return TN_OK;
 }
 

@@ -34,14 +34,8 @@ static tn_status plan_crop(tn_plan *plan, const tn_section *section, const void 
                                k->crop_width, k->crop_height, s.w, s.h);
     }
     const tn_crop_attr attr = {.flip = k->flip, .noadjust = k->noadjust};
-    const int out = tn_plan_tensor_add(plan, (tn_shape){k->crop_height, k->crop_width, s.c});
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_crop,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    tn_plan_set_output(plan, out);
+    tn_plan_set_output(plan, tn_plan_map(plan, &tn_op_crop, "", &attr, sizeof attr, &in, 1,
+                                         (tn_shape){k->crop_height, k->crop_width, s.c}));
     return TN_OK;
 }
 

@@ -20,14 +20,8 @@ static tn_status plan_dropout(tn_plan *plan, const tn_section *section, const vo
     const dropout_keys *k = values;
     const tn_dropout_attr attr = {k->probability};
     const int in = tn_plan_previous(plan);
-    const int out = tn_plan_tensor_add(plan, tn_plan_shape(plan, in));
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_dropout,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    tn_plan_set_output(plan, out);
+    tn_plan_set_output(plan, tn_plan_map(plan, &tn_op_dropout, "", &attr, sizeof attr, &in, 1,
+                                         tn_plan_shape(plan, in)));
     tn_plan_detail(plan, "p=%g", k->probability);
     return TN_OK;
 }

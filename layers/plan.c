@@ -121,6 +121,19 @@ void tn_plan_op_add(tn_plan *plan, const tn_op_spec *spec) {
     plan->tensor[spec->out].writer = plan->n_ops++;
 }
 
+int tn_plan_map(tn_plan *plan, const tn_op_kind *kind, const char *part, const void *attr,
+                size_t attr_bytes, const int *in, int n_in, tn_shape shape) {
+    const int out = tn_plan_tensor_add(plan, shape);
+    tn_plan_op_add(plan, &(tn_op_spec){.kind = kind,
+                                       .part = part,
+                                       .attr = attr,
+                                       .attr_bytes = attr_bytes,
+                                       .in = in,
+                                       .n_in = n_in,
+                                       .out = out});
+    return out;
+}
+
 void tn_plan_set_output(tn_plan *plan, int tensor) {
     plan->layer[plan->n_layers].out = tensor;
 }

@@ -97,6 +97,10 @@ typedef struct tn_op_spec {
 } tn_op_spec;
 void tn_plan_op_add(tn_plan *plan, const tn_op_spec *spec);
 
+/* Appends an op without parameters that writes a new tensor of this shape; returns the tensor. */
+int tn_plan_map(tn_plan *plan, const tn_op_kind *kind, const char *part, const void *attr,
+                size_t attr_bytes, const int *in, int n_in, tn_shape out);
+
 /* The layer's output: what the next layer reads. Each plan function calls it once. */
 void tn_plan_set_output(tn_plan *plan, int tensor);
 /* What the summary shows of the layer besides its shapes. */

@@ -15,14 +15,8 @@ const tn_key tn_pool_key_table[] = {
 };
 
 int tn_pool_append(tn_plan *plan, const tn_pool_attr *attr, int in, int h, int w) {
-    const int out = tn_plan_tensor_add(plan, (tn_shape){h, w, tn_plan_shape(plan, in).c});
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_pool,
-                                       .attr = attr,
-                                       .attr_bytes = sizeof *attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    return out;
+    const tn_shape out = {h, w, tn_plan_shape(plan, in).c};
+    return tn_plan_map(plan, &tn_op_pool, "", attr, sizeof *attr, &in, 1, out);
 }
 
 tn_status tn_pool_plan(tn_plan *plan, const tn_section *section, const tn_pool_keys *k,

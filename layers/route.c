@@ -57,14 +57,7 @@ static tn_status plan_route(tn_plan *plan, const tn_section *section, const void
         return TN_OK;
     }
     const tn_gather_attr attr = {first, count};
-    const int tensor = tn_plan_tensor_add(plan, out);
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_gather,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = in,
-                                       .n_in = n,
-                                       .out = tensor});
-    tn_plan_set_output(plan, tensor);
+    tn_plan_set_output(plan, tn_plan_map(plan, &tn_op_gather, "", &attr, sizeof attr, in, n, out));
     return TN_OK;
 }
 

@@ -28,9 +28,7 @@ static tn_status plan_scale_channels(tn_plan *plan, const tn_section *section, c
         return tn_section_fail(section, "the previous layer is %dx%dx%d, expected %dx%dx%d",
                                factors.w, factors.h, factors.c, want.w, want.h, want.c);
     }
-    int out = tn_plan_tensor_add(plan, map);
-    tn_plan_op_add(plan,
-                   &(tn_op_spec){.kind = &tn_op_scale_channels, .in = in, .n_in = 2, .out = out});
+    int out = tn_plan_map(plan, &tn_op_scale_channels, "", NULL, 0, in, 2, map);
     if (k->activation != TN_LINEAR) {
         out = tn_activation_append(plan, "act", (tn_activation)k->activation, &out, 1);
     }

@@ -29,15 +29,7 @@ static int fitted(tn_plan *plan, int tensor, tn_shape shape, double factor) {
     const tn_shape s = tn_plan_shape(plan, tensor);
     if (s.h == shape.h && s.w == shape.w && s.c == shape.c && factor == 1) return tensor;
     const tn_resample_attr attr = {factor};
-    const int out = tn_plan_tensor_add(plan, shape);
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_resample,
-                                       .part = "resample",
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &tensor,
-                                       .n_in = 1,
-                                       .out = out});
-    return out;
+    return tn_plan_map(plan, &tn_op_resample, "resample", &attr, sizeof attr, &tensor, 1, shape);
 }
 
 /* Sizes must be whole multiples one way or the other, the same in both directions. */

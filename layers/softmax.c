@@ -30,14 +30,8 @@ static tn_status plan_softmax(tn_plan *plan, const tn_section *section, const vo
     const tn_softmax_attr attr = {.groups = k->groups,
                                   .temperature = k->temperature,
                                   .loss_weight = k->noloss ? 0 : k->loss_weight};
-    const int out = tn_plan_tensor_add(plan, shape);
-    tn_plan_op_add(plan, &(tn_op_spec){.kind = &tn_op_softmax,
-                                       .attr = &attr,
-                                       .attr_bytes = sizeof attr,
-                                       .in = &in,
-                                       .n_in = 1,
-                                       .out = out});
-    tn_plan_set_output(plan, out);
+    tn_plan_set_output(plan,
+                       tn_plan_map(plan, &tn_op_softmax, "", &attr, sizeof attr, &in, 1, shape));
     if (attr.loss_weight != 1) tn_plan_detail(plan, "loss weight %g", attr.loss_weight);
     return TN_OK;
 }

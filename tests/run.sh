@@ -4,6 +4,8 @@
 # A script speaks one line a test: "ok - name", "not ok - name: why" or "skip - name: why".
 # The last line is `N passed, N failed, N skipped`; the exit status is 0 only when nothing failed.
 cd "$(dirname "$0")/.." || exit 1
+# Teams of threads that spin while they wait starve whatever else the machine does.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 passed=0 failed=0 skipped=0
 only=${TESTS:-}
 log=$(mktemp)
