@@ -28,6 +28,7 @@ static const command classifier_commands[] = {
     {"csv", tn_cmd_csv, "the most probable classes of each image of the test list"},
     {"try", tn_cmd_try, "what each layer makes of one image"},
     {"demo", tn_cmd_demo, "scores drawn into a video's or a camera's frames"},
+    {"summary", tn_cmd_summary, "layers, shapes, parameters, multiply-adds of a cfg"},
     {0},
 };
 
@@ -38,6 +39,7 @@ static const command commands[] = {
     {"classify", tn_cmd_classify, "short for classifier predict"},
     {"ddti", tn_cmd_ddti, "convert the DDTI database, or make a sample shaped like it"},
     {"list", tn_cmd_list, "lists from any folder of class folders"},
+    {"cfg", tn_cmd_cfg, "check a cfg, list its keys, write it for other programs"},
     {"bench", tn_cmd_bench, "how long a net takes, and where the time goes"},
     {"version", tn_cmd_version, "what this binary is and was built with"},
     {"-version", tn_cmd_version, NULL},

@@ -14,7 +14,7 @@ int tn_cmd_train(int argc, char **argv); /* classifier train */
 
 int tn_cmd_predict(int argc, char **argv);  /* classifier predict */
 int tn_cmd_classify(int argc, char **argv); /* classify */
-int tn_cmd_valid(int argc, char **argv); /* classifier valid, and so on */
+int tn_cmd_valid(int argc, char **argv);    /* classifier valid, and so on */
 int tn_cmd_valid10(int argc, char **argv);
 int tn_cmd_validcrop(int argc, char **argv);
 int tn_cmd_validfull(int argc, char **argv);
@@ -24,6 +24,8 @@ int tn_cmd_label(int argc, char **argv);
 int tn_cmd_csv(int argc, char **argv);
 int tn_cmd_try(int argc, char **argv);
 int tn_cmd_demo(int argc, char **argv);
+int tn_cmd_summary(int argc, char **argv); /* classifier summary */
+int tn_cmd_cfg(int argc, char **argv);     /* cfg check | help | expand */
 int tn_cmd_version(int argc, char **argv);
 
 #ifdef __cplusplus
