@@ -1,6 +1,6 @@
 #include "src/commands/picture.h"
 
-#include "src/data/ddti/convert.h"
+#include "src/data/sector.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,10 +118,10 @@ static tn_status cut_nodule(const tn_picture_plan *plan, const char *path, const
                             tn_image *out) {
     const double margin = plan->model->preprocess.crop_margin, *roi = plan->roi;
     if (plan->kind == TN_PICTURE_ROI)
-        return tn_crop_square(frame, roi[0], roi[1], roi[2], roi[3], margin, out);
+        return tn_crop_nodule(frame, roi[0], roi[1], roi[2], roi[3], margin, out);
     tn_ddti_box box;
     TN_TRY(find_outline(plan, path, frame, &box));
-    return tn_crop_square(frame, box.x, box.y, box.w, box.h, margin, out);
+    return tn_crop_nodule(frame, box.x, box.y, box.w, box.h, margin, out);
 }
 
 /* ---- images ---- */
@@ -130,11 +130,8 @@ static tn_status cut(const tn_picture_plan *plan, const char *path, const tn_ima
                      tn_image *out) {
     if (plan->kind == TN_PICTURE_ROI || plan->kind == TN_PICTURE_XML)
         return cut_nodule(plan, path, frame, out);
-    const bool sector = plan->model->preprocess.crop == TN_CROP_FRAME;
-    const tn_ddti_settings settings = {.crop = sector ? TN_DDTI_CROP_FRAME : TN_DDTI_CROP_NONE};
-    const tn_ddti_sample sample = {0};
-    const tn_ddti_output output = {0};
-    return tn_ddti_render(frame, &settings, &sample, &output, out);
+    if (plan->model->preprocess.crop == TN_CROP_FRAME) return tn_crop_sector(frame, out);
+    return tn_image_copy(frame, out);
 }
 
 /* The converter denoises whole frames, then cuts. What is (taken to be) one of its crops has been
