@@ -17,6 +17,7 @@ typedef struct source {
     FILE *file;
     size_t bytes, header_bytes;
     int32_t version[3];
+    uint32_t word_16; /* what stands at byte 16 */
     uint64_t seen;
     bool transposed;      /* connected weights are [inputs][outputs] */
     bool no_batch_biases; /* [batchnorm] sections have no biases in the file */
@@ -51,6 +52,7 @@ static tn_status read_header(source *s) {
                        SHORT_HEADER);
     }
     memcpy(s->version, head, sizeof s->version);
+    memcpy(&s->word_16, head + SHORT_HEADER, sizeof s->word_16);
     const int64_t major = s->version[0], minor = s->version[1];
     const bool wide = major * 10 + minor >= 2 && major < 1000 && minor < 1000;
     s->header_bytes = wide ? LONG_HEADER : SHORT_HEADER;
@@ -67,12 +69,14 @@ static tn_status read_seen(source *s) {
     return TN_OK;
 }
 
-/* Settles what the header leaves open by the file's size. Versions 0.2 from 32-bit machines have
- * the short header; [batchnorm] has biases or not. Returns whether anything matches exactly. */
+/* Settles by the file's size what the header leaves open: [batchnorm] has biases or not, and files
+ * of version 0.2 from 32-bit machines have the short header. Those are told from files that lack
+ * their last value by what follows: a bias there, the high word of a small number here. Returns
+ * whether anything matches exactly. */
 static bool match_size(source *s) {
-    const size_t headers[2] = {s->header_bytes,
-                               (size_t)(SHORT_HEADER + LONG_HEADER) - s->header_bytes};
-    for (int h = 0; h < 2; h++) {
+    const bool may_be_short = s->header_bytes == LONG_HEADER && s->word_16 != 0;
+    const size_t headers[2] = {s->header_bytes, SHORT_HEADER};
+    for (int h = 0; h < (may_be_short ? 2 : 1); h++) {
         for (int without = 0; without < 2; without++) {
             if (s->bytes != headers[h] + body_bytes(s, without)) continue;
             s->header_bytes = headers[h];
