@@ -7,6 +7,9 @@
 # The net core is compiled a second time with tn_real = double: gradient checks run on that one.
 
 MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 CC ?= gcc
 CXX ?= g++
 BUILD ?= build
@@ -30,7 +33,7 @@ endif
 OPT ?= -O3 -g -fno-math-errno -fno-trapping-math -ffp-contract=off
 CFLAGS += -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -fvisibility=hidden -fPIC $(SAN)
 CXXFLAGS += -std=c++17 $(OPT) $(WARN) -fvisibility=hidden -fPIC $(SAN)
-LDFLAGS += $(SAN)
+LDFLAGS += $(SAN) -Wl,--as-needed
 LDLIBS += -lm -lpthread -ldl
 
 ifeq ($(OPENMP),1)
@@ -70,7 +73,8 @@ DOUBLE_LIB := $(BUILD)/libtn_double.a
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/ops/test_*.c))
 GRAD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/grad/test_*.c))
-TEST_SUPPORT := $(wildcard tests/support/*.c)
+TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+DOUBLE_SUPPORT := $(TEST_SUPPORT:$(BUILD)/%=$(BUILD)/double/%)
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 
 .PHONY: all help setup demo test test-build check bench lint format asan install clean config
@@ -84,7 +88,8 @@ config:
 	@echo "OPENCV=$(OPENCV) DNNL=$(DNNL) OPENMP=$(OPENMP)"
 
 darknet: $(BUILD)/src/main.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(OBJECTS)
 	@rm -f $@
@@ -94,25 +99,35 @@ $(DOUBLE_LIB): $(DOUBLE_OBJECTS)
 	@ar rcs $@ $^
 
 ISA = $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(call ISA,$<) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(call ISA,$<) -MMD -MP -c -o $@ $<
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE -UTN_DNNL -DTN_DNNL=0 $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,"$< (double)")
+	$(Q)$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE -UTN_DNNL -DTN_DNNL=0 $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/grad/%: tests/grad/%.c $(TEST_SUPPORT) $(DOUBLE_LIB)
+$(BUILD)/tests/grad/%: tests/grad/%.c $(DOUBLE_SUPPORT) $(DOUBLE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(DOUBLE_LIB) -lcmocka $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(DOUBLE_SUPPORT) $(DOUBLE_LIB) -lcmocka -lm
 $(BUILD)/tests/tools/%: tests/tools/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
 $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
+.SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT)
 
 setup: ## install what is missing through apt (root or sudo)
 	@scripts/setup.sh
