@@ -158,7 +158,7 @@ static void wrong_files_are_refused(void **state) {
     unlink(path);
     refuse(net, false, "No such file");
     write_file(v025, 1, 8, numbers, FLOATS - 1);
-    refuse(net, false, "3.rolling_variance of layer 3 [connected] (line 14)");
+    refuse(net, false, "3.rolling_variance of layer 3 [connected] (line 15)");
     write_file(v025, 1, 8, numbers, 40);
     refuse(net, false, "180 bytes, expected 652 for a.cfg: it ends before 0.weights of layer 0");
     write_file(v025, 1, 8, numbers, 0);
