@@ -24,6 +24,11 @@ OPENCV ?= $(if $(wildcard $(OPENCV_INCLUDE)/opencv2/photo.hpp),1,$(call has,open
 OPENMP ?= 1
 WERROR ?= 0
 SAN    ?=
+# Looked for once, not once a file.
+DNNL   := $(DNNL)
+OPENCV := $(OPENCV)
+LIBRARY_FLAGS := $(shell pkg-config --cflags libxml-2.0 libcjson 2>/dev/null)
+LIBRARIES := $(shell pkg-config --libs libxml-2.0 libcjson 2>/dev/null)
 
 CPPFLAGS += -I. -D_GNU_SOURCE -DTN_DNNL=$(DNNL) -DTN_OPENCV=$(OPENCV)
 WARN := -Wall -Wextra -Wshadow -Wvla -Wno-missing-field-initializers
@@ -43,13 +48,14 @@ else
 CFLAGS += -Wno-unknown-pragmas
 endif
 
-CPPFLAGS += $(shell pkg-config --cflags libxml-2.0 libcjson 2>/dev/null)
-LDLIBS += $(shell pkg-config --libs libxml-2.0 libcjson 2>/dev/null)
+CPPFLAGS += $(LIBRARY_FLAGS)
+LDLIBS += $(LIBRARIES)
 ifeq ($(DNNL),1)
 LDLIBS += -ldnnl
 endif
 ifeq ($(OPENCV),1)
-CXXFLAGS += $(if $(filter 1,$(call has,opencv4)),$(shell pkg-config --cflags opencv4),-isystem $(OPENCV_INCLUDE))
+OPENCV_FLAGS := $(shell pkg-config --cflags opencv4 2>/dev/null || echo -isystem $(OPENCV_INCLUDE))
+CXXFLAGS += $(OPENCV_FLAGS)
 LDLIBS += -lopencv_photo -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core -lstdc++
 endif
 
@@ -76,6 +82,10 @@ GRAD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/grad/test_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 DOUBLE_SUPPORT := $(TEST_SUPPORT:$(BUILD)/%=$(BUILD)/double/%)
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+# Each fuzz target is built twice: replaying its corpus, for the tests, and searching, for `make fuzz`.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZERS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/search_%)
 
 .PHONY: all help setup demo test test-build check bench lint format asan install clean config
 all: config darknet
@@ -123,19 +133,31 @@ $(BUILD)/tests/tools/%: tests/tools/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
+FUZZ_CC = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d
+$(BUILD)/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) -DTN_FUZZ_NAME='"$*"' -o $@ $< tests/fuzz/replay.c $(LIB) -lcmocka $(LDLIBS)
+$(BUILD)/tests/fuzz/search_%: tests/fuzz/fuzz_%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
 $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
 .SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT)
 
+# What these install is there for a second make only, which looks for it anew.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 setup: ## install what is missing through apt (root or sudo)
 	@scripts/setup.sh
-demo: setup ## sample data, a small net trained, validated and used: a minute or two
-	@$(MAKE) darknet
+demo: ## sample data, a small net trained, validated and used: a minute or two
+	@scripts/setup.sh build
+	@mkdir -p build && $(MAKE) $(PARALLEL) darknet >build/make.log 2>&1 || { tail -40 build/make.log; exit 1; }
 	@scripts/demo.sh
 test: setup ## install what is missing, build, run every test, plain and under sanitizers
-	@$(MAKE) WERROR=1 check-all
+	@$(MAKE) $(PARALLEL) WERROR=1 check-all
 test-build: darknet $(TEST_TOOLS) $(UNIT_TESTS) $(GRAD_TESTS)
 check: test-build ## run every test as it is built (nothing is installed)
 	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS)
@@ -146,22 +168,34 @@ check-all: test-build
 bench: darknet ## speed as ratios to peers measured in the same run
 	@scripts/bench.sh
 lint: ## clang-tidy, cppcheck, and the rule that layers/ knows no src/
+	@scripts/setup.sh build lint
+	@$(MAKE) -s $(PARALLEL) $(LIB) compile_commands.json
 	@scripts/lint.sh $(SOURCES)
 format: ## clang-format in place
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh')
 # Whole nets in double are too slow there and touch nothing that the op tests do not.
 ASAN = BUILD=build/asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined" OPT="-O1 -g"
 ASAN_NAMES := $(filter-out %/test_torch_nets,$(UNIT_TESTS) $(GRAD_TESTS))
+ASAN_NAMES += $(FUZZ_REPLAYS)
 ASAN_TESTS := $(ASAN_NAMES:$(BUILD)/%=build/asan/%)
 .PHONY: asan-build
 asan-build: $(ASAN_NAMES)
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) $(ASAN) asan-build
+	@$(MAKE) $(PARALLEL) $(ASAN) asan-build
 	@NO_SCRIPTS=1 tests/run.sh $(ASAN_TESTS)
+FUZZ_FLAGS = BUILD=build/fuzz CC=clang CXX=clang++ OPENMP=0 OPT="-O1 -g" \
+	SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+FUZZ_SECONDS ?= 30
+.PHONY: fuzz fuzz-build
+fuzz-build: $(FUZZERS)
+fuzz: ## search for input that breaks a reader, FUZZ_SECONDS (30) each, with clang's libFuzzer
+	@scripts/setup.sh build fuzz
+	@$(MAKE) $(PARALLEL) $(FUZZ_FLAGS) fuzz-build
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ_NAMES)
 install: darknet ## ./darknet to $(PREFIX)/bin
 	install -D -m 755 darknet $(DESTDIR)$(PREFIX)/bin/darknet
 compile_commands.json: Makefile
-	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
+	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@.new && mv $@.new $@
 clean: ## remove what was built
 	rm -rf build darknet compile_commands.json
 
