@@ -15,6 +15,7 @@ static tn_status plan_avgpool(tn_plan *plan, const tn_section *section, const vo
     (void)section;
     const avgpool_keys *k = values;
     const tn_pool_attr attr = {.type = TN_POOL_ADAPTIVE};
+    if (k->output > 1) tn_plan_detail(plan, "to %dx%d", k->output, k->output);
     tn_plan_set_output(plan,
                        tn_pool_append(plan, &attr, tn_plan_previous(plan), k->output, k->output));
     return TN_OK;

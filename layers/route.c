@@ -3,6 +3,9 @@
 #include "layers/layer.h"
 #include "layers/ops/gather.h"
 
+#include <stdio.h>
+#include <string.h>
+
 typedef struct route_keys {
     tn_ints layers;
     int groups, group_id;
@@ -29,6 +32,19 @@ static tn_status check(const tn_section *section, const route_keys *k, int layer
     return TN_OK;
 }
 
+static void detail(tn_plan *plan, const route_keys *k) {
+    char text[64];
+    int at = 0;
+    for (int i = 0; i < k->layers.n && at < (int)sizeof text - 16; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "%s%d", i ? "," : "", k->layers.v[i]);
+    const bool whole = strlen(text) < sizeof text - 16;
+    if (k->groups > 1)
+        tn_plan_detail(plan, "%s%s part %d of %d", text, whole ? "" : "...", k->group_id,
+                       k->groups);
+    else
+        tn_plan_detail(plan, "%s%s", text, whole ? "" : "...");
+}
+
 static tn_status plan_route(tn_plan *plan, const tn_section *section, const void *values) {
     const route_keys *k = values;
     const int n = k->layers.n;
@@ -51,7 +67,7 @@ static tn_status plan_route(tn_plan *plan, const tn_section *section, const void
         first[i] = count[i] * k->group_id;
         out.c += count[i];
     }
-    tn_plan_detail(plan, "%d%s", k->layers.v[0], n > 1 ? ", ..." : "");
+    detail(plan, k);
     if (n == 1 && k->groups == 1) {
         tn_plan_set_output(plan, in[0]);
         return TN_OK;
