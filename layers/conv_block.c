@@ -15,7 +15,8 @@ static tn_status check(const tn_section *section, const tn_conv_block *b, tn_sha
         return tn_section_fail(section, "groups=%d do not divide the %d filters%s%s", b->groups,
                                b->filters, *b->part ? " of " : "", b->part);
     }
-    const double weights = (double)b->filters * (in.c / b->groups) * b->size * b->size;
+    const int per_group = in.c / b->groups;
+    const double weights = (double)b->filters * per_group * b->size * b->size;
     if (weights > INT_MAX) {
         return tn_section_fail(section, "%g weights%s%s, expected at most %d", weights,
                                *b->part ? " in " : "", b->part, INT_MAX);

@@ -201,7 +201,7 @@ static tn_status read_value(const reading *r, const char *text, void *out) {
     case TN_KEY_INT:
         return read_int(r, text, out);
     case TN_KEY_FLAG: {
-        int v;
+        int v = 0;
         TN_TRY(read_int(r, text, &v));
         *(bool *)out = v != 0;
         return TN_OK;

@@ -17,8 +17,8 @@ int tn_cpu_threads(void);
  * flush to zero: a net that dies out is then as fast as one that lives, and all threads agree. */
 void tn_cpu_flush_denormals(int threads);
 
-/* Makes OpenMP, and libraries that use it, compute with `threads` (0: as many as there are) from the
- * calling thread on, none of them with denormals. Returns how many that is. */
+/* Makes OpenMP, and libraries that use it, compute with `threads` (0: as many as there are) from
+ * the calling thread on, none of them with denormals. Returns how many that is. */
 int tn_cpu_use_threads(int threads);
 
 #ifdef __cplusplus

@@ -7,7 +7,8 @@ static unsigned keeps(const tn_op *op) {
 
 static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tensor *out) {
     const tn_convolution_attr *a = op->attr;
-    const double taps = (double)a->kh * a->kw * (in->c / a->groups);
+    const int per_group = in->c / a->groups;
+    const double taps = (double)a->kh * a->kw * per_group;
     return taps * out->h * out->w * out->c;
 }
 

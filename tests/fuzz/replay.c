@@ -54,8 +54,12 @@ static size_t change(uint8_t *bytes, size_t size, tn_rng *rng) {
         size_t at = tn_rng_below(rng, (uint32_t)size);
         size_t length = 1 + tn_rng_below(rng, (uint32_t)(size - at < 16 ? size - at : 16));
         switch (tn_rng_below(rng, 4)) {
-        case 0: bytes[at] = (uint8_t)tn_rng_below(rng, 256); break;
-        case 1: bytes[at] ^= (uint8_t)(1u << tn_rng_below(rng, 8)); break;
+        case 0:
+            bytes[at] = (uint8_t)tn_rng_below(rng, 256);
+            break;
+        case 1:
+            bytes[at] ^= (uint8_t)(1u << tn_rng_below(rng, 8));
+            break;
         case 2:
             memmove(bytes + at, bytes + at + length, size - at - length);
             size -= length;

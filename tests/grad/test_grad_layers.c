@@ -200,7 +200,8 @@ static const layer_case cases[] = {
      NET "[convolutional]\nfilters=8\nsize=1\nactivation=linear\n[avgpool]\n[convolutional]"
          "\nfilters=8\n"
          "size=1\nactivation=logistic\n[scale_channels]\nfrom=-3\nactivation=linear\n"},
-    {"channel_norm", NET "[convolutional]\nfilters=8\nsize=1\nactivation=normalize_channels_softmax\n"},
+    {"channel_norm",
+     NET "[convolutional]\nfilters=8\nsize=1\nactivation=normalize_channels_softmax\n"},
     {"softmax_loss",
      NET "[avgpool]\n[convolutional]\nfilters=4\nsize=1\nactivation=linear\n[softmax]\n", true},
     {"softmax_groups", NET "[avgpool]\n[softmax]\ngroups=2\ntemperature=2\n", true},

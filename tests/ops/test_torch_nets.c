@@ -33,8 +33,9 @@ static void test_gradients(void **state) {
 }
 
 #define NET(name)                                                                                  \
-    {"outputs_" name, test_outputs, NULL, NULL, (void *)name},                                     \
-        {"gradients_" name, test_gradients, NULL, NULL, (void *)name}
+    {"outputs_" name, test_outputs, NULL, NULL, (void *)name}, {                                   \
+        "gradients_" name, test_gradients, NULL, NULL, (void *)name                                \
+    }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
