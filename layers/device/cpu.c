@@ -66,15 +66,19 @@ static void flush_here(void) {
 }
 
 void tn_cpu_flush_denormals(int threads) {
+#ifdef _OPENMP
     if (threads < 1) threads = tn_cpu_threads();
 #pragma omp parallel num_threads(threads)
     flush_here();
+#else
+    (void)threads;
+#endif
     flush_here();
 }
 
 int tn_cpu_use_threads(int threads) {
-    if (threads < 1) threads = tn_cpu_threads();
 #ifdef _OPENMP
+    if (threads < 1) threads = tn_cpu_threads();
     omp_set_num_threads(threads);
 #else
     threads = 1;

@@ -96,7 +96,7 @@ static double ratio(size_t part, size_t whole) {
 /* Samples whose truth fewer than `top` classes beat; equal probabilities go by class index. */
 static bool in_top(const float *p, int classes, int truth, int top) {
     int ahead = 0;
-    for (int c = 0; c < classes; c++) ahead += p[c] > p[truth] || (p[c] == p[truth] && c < truth);
+    for (int c = 0; c < classes; c++) ahead += p[c] > p[truth] || (c < truth && p[c] == p[truth]);
     return ahead < top;
 }
 
