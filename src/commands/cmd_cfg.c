@@ -34,6 +34,11 @@ static int report(const char *what, tn_status status) {
     return status == TN_OK ? 0 : 1;
 }
 
+static bool asks_help(const char *word) {
+    return word[0] == '-' && (strcmp(word + strspn(word, "-"), "h") == 0 ||
+                              strcmp(word + strspn(word, "-"), "help") == 0);
+}
+
 /* ---- check ---- */
 
 static tn_status check(const char *path) {
@@ -47,11 +52,11 @@ static tn_status check(const char *path) {
 }
 
 static int run_check(int argc, char **argv) {
-    if (argc == 2 && argv[1][0] != '-') return report("check", check(argv[1]));
-    if (argc == 2) {
+    if (argc == 2 && asks_help(argv[1])) {
         fputs("usage: darknet cfg check CFG\n", stdout);
         return 0;
     }
+    if (argc == 2) return report("check", check(argv[1]));
     return report("check", tn_fail("expected one file: darknet cfg check CFG"));
 }
 
@@ -102,6 +107,10 @@ static tn_status no_section(const char *name) {
 }
 
 static int run_help(int argc, char **argv) {
+    if (argc == 2 && asks_help(argv[1])) {
+        fputs("usage: darknet cfg help [SECTION]\n", stdout);
+        return 0;
+    }
     if (argc < 2) {
         print_sections();
         return 0;
@@ -187,7 +196,7 @@ int tn_cmd_cfg(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "check") == 0) return run_check(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "expand") == 0) return run_expand(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "help") == 0) return run_help(argc - 1, argv + 1);
-    const bool asked = argc >= 2 && strncmp(argv[1], "-", 1) == 0 && strchr(argv[1], 'h');
+    const bool asked = argc >= 2 && asks_help(argv[1]);
     if (argc >= 2 && !asked) fprintf(stderr, "darknet cfg: no command %s\n", argv[1]);
     fputs(overview, asked ? stdout : stderr);
     return asked ? 0 : 1;
