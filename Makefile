@@ -112,15 +112,21 @@ ISA = $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
-$(BUILD)/%.o: %.c
+# What was built with other libraries or flags is built again: `make`, then `make setup`, then `make`.
+BUILT_WITH = $(CC) $(CXX) $(CPPFLAGS) $(OPT) $(SAN) OPENMP=$(OPENMP)
+.PHONY: force
+$(BUILD)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(call ISA,$<) -MMD -MP -c -o $@ $<
-$(BUILD)/%.o: %.cpp
+$(BUILD)/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/double/%.o: %.c
+$(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,"$< (double)")
 	$(Q)$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE -UTN_DNNL -DTN_DNNL=0 $(CFLAGS) -MMD -MP -c -o $@ $<
