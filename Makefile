@@ -190,7 +190,7 @@ asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) $(PARALLEL) $(ASAN) asan-build
 	@NO_SCRIPTS=1 tests/run.sh $(ASAN_TESTS)
 FUZZ_FLAGS = BUILD=build/fuzz CC=clang CXX=clang++ OPENMP=0 OPT="-O1 -g" \
-	SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined"
 FUZZ_SECONDS ?= 30
 .PHONY: fuzz fuzz-build
 fuzz-build: $(FUZZERS)
