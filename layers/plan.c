@@ -41,6 +41,8 @@ tn_status tn_plan_layer_output(const tn_plan *plan, const tn_section *section, i
                                int *tensor) {
     const int here = plan->n_layers;
     const int index = reference < 0 ? here + reference : reference;
+    if (here == 0)
+        return tn_section_fail(section, "layer %d: there is no layer before this one", reference);
     if (index < 0 || index >= here) {
         return tn_section_fail(section,
                                "layer %d does not come before this one (this is layer %d; expected "
