@@ -25,62 +25,18 @@ typedef struct state {
 
 /* ---- geometry ---- */
 
-static int gcd(int a, int b) {
-    return b == 0 ? a : gcd(b, a % b);
-}
-
-static tn_conv_axis forward_axis(int kernel, int stride, int pad, int dilation, int count) {
-    return (tn_conv_axis){.first = 0,
-                          .step = 1,
-                          .count = count,
-                          .tap = 0,
-                          .tap_step = 1,
-                          .taps = kernel,
-                          .read = -pad,
-                          .read_step = stride,
-                          .read_tap = dilation};
-}
-
-/* Phase q of din: positions q, q + stride, ...; their taps t satisfy stride | q + pad - t*dilation.
- */
-static tn_conv_axis backward_axis(int kernel, int stride, int pad, int dilation, int extent,
-                                  int q) {
-    const int tap_step = stride / gcd(stride, dilation);
-    tn_conv_axis a = {.first = q,
-                      .step = stride,
-                      .count = q < extent ? (extent - q - 1) / stride + 1 : 0,
-                      .tap_step = tap_step,
-                      .read_step = 1,
-                      .read_tap = -(tap_step * dilation / stride)};
-    for (int t = 0; t < tap_step && t < kernel; t++) {
-        const int reach = q + pad - t * dilation;
-        if (reach % stride != 0) continue;
-        a.tap = t;
-        a.taps = (kernel - t - 1) / tap_step + 1;
-        a.read = reach / stride;
-        break;
-    }
-    if (a.taps > 0) { /* in the order of what is read */
-        a.tap += (a.taps - 1) * tap_step;
-        a.read += (a.taps - 1) * a.read_tap;
-    }
-    a.tap_step = -tap_step;
-    a.read_tap = -a.read_tap;
-    return a;
-}
-
 static void lay_axes(state *s, const tn_convolution_attr *a, const tn_tensor *made) {
     s->phases_y = s->backward ? a->stride_y : 1;
     s->phases_x = s->backward ? a->stride_x : 1;
     if (!s->backward) {
-        s->y[0] = forward_axis(a->kh, a->stride_y, a->pad_y, a->dilation, made->h);
-        s->x[0] = forward_axis(a->kw, a->stride_x, a->pad_x, a->dilation, made->w);
+        s->y[0] = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h);
+        s->x[0] = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w);
         return;
     }
     for (int q = 0; q < s->phases_y; q++)
-        s->y[q] = backward_axis(a->kh, a->stride_y, a->pad_y, a->dilation, made->h, q);
+        s->y[q] = tn_conv_axis_backward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h, q);
     for (int q = 0; q < s->phases_x; q++)
-        s->x[q] = backward_axis(a->kw, a->stride_x, a->pad_x, a->dilation, made->w, q);
+        s->x[q] = tn_conv_axis_backward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w, q);
 }
 
 /* ---- prepare ---- */

@@ -2,6 +2,7 @@
 #ifndef TN_OPS_CONVOLUTION_TILE_AVX2_H
 #define TN_OPS_CONVOLUTION_TILE_AVX2_H
 
+#include "layers/ops/convolution_axis.h"
 #include "layers/ops/convolution_grouping.h"
 
 enum {
@@ -10,14 +11,6 @@ enum {
     TN_RUN_ROWS = 8,
     TN_RUN_READS = (TN_TILE - 1) * 2 + TN_RUN_TAPS,
 };
-
-/* One axis of a pass: position first + j*step of what is made reads, through its k-th tap (weight
- * tap + k*tap_step), position read + j*read_step + k*read_tap. */
-typedef struct tn_conv_axis {
-    int first, step, count;
-    int tap, tap_step, taps;
-    int read, read_step, read_tap;
-} tn_conv_axis;
 
 /* The pixels that a run reads, found once for all blocks: pointers to their channel 0. */
 typedef struct tn_conv_reads {

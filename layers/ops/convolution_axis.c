@@ -1,0 +1,43 @@
+#include "layers/ops/convolution_axis.h"
+
+static int gcd(int a, int b) {
+    return b == 0 ? a : gcd(b, a % b);
+}
+
+tn_conv_axis tn_conv_axis_forward(int kernel, int stride, int pad, int dilation, int count) {
+    return (tn_conv_axis){.first = 0,
+                          .step = 1,
+                          .count = count,
+                          .tap = 0,
+                          .tap_step = 1,
+                          .taps = kernel,
+                          .read = -pad,
+                          .read_step = stride,
+                          .read_tap = dilation};
+}
+
+tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation, int extent,
+                                   int q) {
+    const int tap_step = stride / gcd(stride, dilation);
+    tn_conv_axis a = {.first = q,
+                      .step = stride,
+                      .count = q < extent ? (extent - q - 1) / stride + 1 : 0,
+                      .tap_step = tap_step,
+                      .read_step = 1,
+                      .read_tap = -(tap_step * dilation / stride)};
+    for (int t = 0; t < tap_step && t < kernel; t++) {
+        const int reach = q + pad - t * dilation;
+        if (reach % stride != 0) continue;
+        a.tap = t;
+        a.taps = (kernel - t - 1) / tap_step + 1;
+        a.read = reach / stride;
+        break;
+    }
+    if (a.taps > 0) { /* in the order of what is read */
+        a.tap += (a.taps - 1) * tap_step;
+        a.read += (a.taps - 1) * a.read_tap;
+    }
+    a.tap_step = -tap_step;
+    a.read_tap = -a.read_tap;
+    return a;
+}

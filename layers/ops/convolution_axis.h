@@ -1,0 +1,29 @@
+/* Where the positions of a convolution's pass read, one axis at a time. */
+#ifndef TN_OPS_CONVOLUTION_AXIS_H
+#define TN_OPS_CONVOLUTION_AXIS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Position first + j*step (0 <= j < count) of what is made reads, through its k-th tap (weight
+ * tap + k*tap_step, 0 <= k < taps), position read + j*read_step + k*read_tap of what is read; that
+ * may lie in the padding. read_tap is not negative. */
+typedef struct tn_conv_axis {
+    int first, step, count;
+    int tap, tap_step, taps;
+    int read, read_step, read_tap;
+} tn_conv_axis;
+
+/* Forward: all `count` positions of out. */
+tn_conv_axis tn_conv_axis_forward(int kernel, int stride, int pad, int dilation, int count);
+
+/* Backward data: the positions q, q + stride, ... of din, of `extent`. All of such a phase meet the
+ * same taps t, those for which stride divides q + pad - t*dilation; there may be none. */
+tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation, int extent,
+                                   int q);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
