@@ -3,34 +3,38 @@
 #include "src/commands/notice.h"
 #include "src/commands/valid_report.h"
 #include "src/commands/views.h"
-#include "src/data/files.h"
-#include "src/data/listing.h"
 
-#include <inttypes.h>
 #include <limits.h>
-#include <string.h>
+#include <math.h>
 
 static const char usage[] =
     "usage: darknet classifier valid [DATA] CFG WEIGHTS [options]\n"
     "\n"
-    "Scores a net on DATA's validation list: loss, accuracy, AUC, balanced accuracy, sensitivity,\n"
-    "specificity, F1 and the confusion matrix, beside what always answering the most frequent "
-    "class\n"
-    "would get. valid10 averages ten windows and mirror images of each picture, validmulti five\n"
-    "sizes and their mirror images, validfull takes the whole picture at its own aspect, "
-    "validcrop\n"
-    "squashes it to the net's size.\n"
+    "Scores a net on DATA's validation list: AUC, balanced accuracy, sensitivity, specificity, "
+    "also\n"
+    "at a fixed sensitivity, accuracy, predictive values, F1, MCC, average precision, loss, Brier\n"
+    "score, calibration error and the confusion matrix, each with its 95 % interval and beside "
+    "what\n"
+    "always answering the most frequent class would get. Where a manifest.csv (as ddti convert "
+    "and\n"
+    "list write it) lies beside the list or above it, figures are given by case too, and "
+    "intervals\n"
+    "draw whole cases.\n"
+    "\n"
+    "valid10 averages ten windows and mirror images of each picture, validmulti five sizes and\n"
+    "their mirror images, validfull takes the whole picture at its own aspect, validcrop squashes\n"
+    "it to the net's size.\n"
     "\n" TN_NOTICE "\n";
 
 typedef struct valid {
     const char *name;
-    tn_views views;
     tn_model_options options;
-    const char *list_path, *probs;
+    tn_valid_options what;
+    const char *list_path, *external_path, *probs;
     int json, top;
     tn_model model;
-    tn_list list;
-    tn_scores scores;
+    tn_list list, external;
+    tn_valid_report report;
 } valid;
 
 static int failed(const valid *v) {
@@ -38,70 +42,91 @@ static int failed(const valid *v) {
     return 1;
 }
 
-static tn_status receive(void *context, int index, const float *probability) {
-    valid *v = context;
-    return tn_scores_add(&v->scores, probability, v->list.label[index]);
-}
-
-static tn_status open_list(valid *v) {
-    const tn_model *m = &v->model;
-    const char *path = v->list_path ? v->list_path : m->data.valid;
-    if (!path) return tn_fail("%s: names no valid= list (-list FILE names another)", m->data_path);
+static tn_status open_list(const tn_model *m, const char *path, tn_list *list) {
     if (!m->labels.n) return tn_fail("%s: names no labels= file", m->data_path);
-    TN_TRY(tn_list_load(path, &m->labels, &v->list));
-    return tn_scores_create(&v->scores, m->classes, (size_t)v->list.n);
+    return tn_list_load(path, &m->labels, list);
 }
 
-static tn_status write_probs(const valid *v) {
+/* ---- the net's answers ---- */
+
+typedef struct answers {
+    const tn_list *list;
+    tn_predictions *to;
+} answers;
+
+static tn_status receive(void *context, int index, const float *probability) {
+    const answers *a = context;
+    return tn_predictions_add_float(a->to, a->list->path[index], a->list->label[index],
+                                    probability);
+}
+
+static tn_status answer_list(valid *v, const tn_list *list, tn_valid_set *set) {
     const tn_model *m = &v->model;
-    tn_text_file file;
-    TN_TRY(tn_text_file_open(&file, "%s", v->probs));
-    fputs("image,truth,", file.to);
-    for (int c = 0; c < m->classes; c++)
-        tn_csv_field(file.to, m->names[c], c + 1 < m->classes ? ',' : '\n');
-    for (size_t i = 0; i < v->scores.n; i++) {
-        tn_csv_field(file.to, v->list.path[i], ',');
-        tn_csv_field(file.to, m->names[v->scores.truth[i]], ',');
-        const float *p = v->scores.probability + i * (size_t)m->classes;
-        for (int c = 0; c < m->classes; c++)
-            fprintf(file.to, "%.9g%c", (double)p[c], c + 1 < m->classes ? ',' : '\n');
-    }
-    return tn_text_file_commit(&file);
+    answers a = {list, &set->predictions};
+    set->list = list->path_of_list;
+    TN_TRY(tn_predictions_create(a.to, m->names, m->classes, (size_t)list->n));
+    return tn_views_run(m, list, v->report.views, receive, &a);
 }
 
-static tn_status report(valid *v, double seconds) {
-    const tn_model *m = &v->model;
-    tn_metrics metrics;
-    const tn_valid_report about = {
-        .model = m, .list = &v->list, .views = v->views, .seconds = seconds, .metrics = &metrics};
-    const int asked = v->top ? v->top : m->data.top ? m->data.top : 1;
-    const int top = asked < m->classes ? asked : m->classes;
-    TN_TRY(tn_metrics_compute(&v->scores, m->positive, top, &metrics));
-    const tn_status status =
-        v->json ? tn_valid_report_json(&about, stdout) : tn_valid_report_text(&about, stdout);
-    tn_metrics_free(&metrics);
-    return status;
+static tn_status answer_all(valid *v) {
+    tn_valid_report *r = &v->report;
+    const double start = tn_seconds();
+    TN_TRY(answer_list(v, &v->list, &r->internal));
+    if (r->has_external) TN_TRY(answer_list(v, &v->external, &r->external));
+    r->seconds = tn_seconds() - start;
+    return v->probs ? tn_predictions_write(&r->internal.predictions, v->probs) : TN_OK;
 }
 
-static tn_status run_all(valid *v) {
-    TN_TRY(tn_model_open(&v->model, &v->options, TN_MODEL_NEEDS_DATA));
+/* ---- the command ---- */
+
+static tn_status open_all(valid *v) {
     const tn_texts *words = &v->options.arguments.positionals;
+    TN_TRY(tn_model_open(&v->model, &v->options, TN_MODEL_NEEDS_DATA));
     if (v->model.args.used < words->count)
         return tn_fail("\"%s\" is one word too many: [DATA] CFG WEIGHTS",
                        words->items[v->model.args.used]);
-    TN_TRY(open_list(v));
-    const double start = tn_seconds();
-    TN_TRY(tn_views_run(&v->model, &v->list, v->views, receive, v));
-    if (v->probs) TN_TRY(write_probs(v));
-    return report(v, tn_seconds() - start);
+    const char *path = v->list_path ? v->list_path : v->model.data.valid;
+    if (!path)
+        return tn_fail("%s: names no valid= list (-list FILE names another)", v->model.data_path);
+    if (!isnan(v->what.prevalence) && v->model.positive < 0)
+        return tn_fail("-prevalence: no class is the positive one (positive= in %s)",
+                       v->model.data_path);
+    TN_TRY(open_list(&v->model, path, &v->list));
+    v->report.has_external = v->external_path != NULL;
+    return v->external_path ? open_list(&v->model, v->external_path, &v->external) : TN_OK;
+}
+
+static tn_status run_all(valid *v) {
+    tn_valid_report *r = &v->report;
+    TN_TRY(open_all(v));
+    const int asked = v->top ? v->top : v->model.data.top ? v->model.data.top : 1;
+    v->what.top = asked < v->model.classes ? asked : v->model.classes;
+    r->model = &v->model;
+    r->options = &v->what;
+    TN_TRY(answer_all(v));
+    TN_TRY(tn_valid_assess(r));
+    return v->json ? tn_valid_report_json(r, stdout) : tn_valid_report_text(r, stdout);
 }
 
 static int valid_main(int argc, char **argv, const char *name, tn_views views) {
-    valid v = {.name = name, .views = views};
+    valid v = {
+        .name = name, .what = {.prevalence = NAN, .resamples = -1}, .report = {.views = views}};
     const tn_option_spec specs[] = {
         {"json", TN_OPTION_SWITCH, &v.json, NULL, "one JSON object"},
-        {"probs", TN_OPTION_TEXT, &v.probs, "FILE", "writes every image's probabilities as CSV"},
+        {"probs", TN_OPTION_TEXT, &v.probs, "FILE",
+         "writes every image's probabilities as CSV, for compare"},
         {"list", TN_OPTION_TEXT, &v.list_path, "FILE", "scores another list than DATA's valid="},
+        {"external", TN_OPTION_TEXT, &v.external_path, "FILE",
+         "scores a list from elsewhere too, and how much the net loses there"},
+        {"manifest", TN_OPTION_TEXT, &v.what.manifest, "FILE",
+         "says which images are one case (default: manifest.csv beside or above the list)"},
+        {"by", TN_OPTION_TEXT, &v.what.by, "COLUMN",
+         "figures for each value of a column of the manifest, as composition"},
+        {"prevalence", TN_OPTION_REAL, &v.what.prevalence, "P",
+         "predictive values where this share of the patients is positive", 1e-9, 1 - 1e-9},
+        {"resamples", TN_OPTION_INT, &v.what.resamples, "N",
+         "of the bootstrap (default: 2000, fewer for huge lists; 0: no intervals)", 0, 1000000},
+        {"seed", TN_OPTION_SEED, &v.what.seed, "N", "of the bootstrap (default: 0)"},
         {"t", TN_OPTION_INT, &v.top, "N", "counts the truth among the N most probable as right too",
          1, INT_MAX},
         TN_MODEL_OPTION_ROWS(v.options),
@@ -113,8 +138,9 @@ static int valid_main(int argc, char **argv, const char *name, tn_views views) {
         tn_options_help(stdout, usage, specs);
     else if (run_all(&v) != TN_OK)
         status = failed(&v);
-    tn_scores_free(&v.scores);
+    tn_valid_report_free(&v.report);
     tn_list_free(&v.list);
+    tn_list_free(&v.external);
     tn_model_close(&v.model);
     tn_model_options_free(&v.options);
     return status;

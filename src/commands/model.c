@@ -1,6 +1,9 @@
 #include "src/commands/model.h"
 
 #include "layers/device/cpu.h"
+#include "src/data/files.h"
+#include "src/data/text.h"
+#include "src/eval/calibration.h"
 #include "src/net/weights.h"
 
 #include <math.h>
@@ -127,6 +130,23 @@ static tn_status choose_names(tn_model *m) {
     return find_positive(m);
 }
 
+/* A temperature fitted to other weights says nothing of these. */
+static tn_status choose_temperature(tn_model *m) {
+    uint64_t digest;
+    m->temperature = 1;
+    if (!m->has_sidecar || !m->sidecar.calibrated) return TN_OK;
+    TN_TRY(tn_file_digest(m->args.weights, &digest));
+    m->calibrated = digest == m->sidecar.calibration.weights_digest;
+    if (m->calibrated)
+        m->temperature = m->sidecar.calibration.temperature;
+    else
+        fprintf(stderr,
+                "warning: the calibration in %s.json was fitted to other weights than %s holds: it "
+                "is left out\n",
+                m->args.weights, m->args.weights);
+    return TN_OK;
+}
+
 static tn_status choose_format(tn_model *m) {
     const tn_net_keys *k = &m->net->keys;
     m->preprocess = m->has_sidecar ? m->sidecar.preprocess
@@ -151,6 +171,7 @@ static tn_status open_all(tn_model *m, const tn_model_options *o, tn_model_needs
     TN_TRY(compare_preprocess(m, o));
     TN_TRY(compare_size(m, o));
     TN_TRY(choose_names(m));
+    TN_TRY(choose_temperature(m));
     return choose_format(m);
 }
 
@@ -168,6 +189,28 @@ void tn_model_close(tn_model *m) {
     if (m->has_sidecar) tn_sidecar_free(&m->sidecar);
     if (m->has_data) tn_data_config_free(&m->data);
     *m = (tn_model){0};
+}
+
+/* ---- calibration ---- */
+
+tn_status tn_file_digest(const char *path, uint64_t *digest) {
+    uint8_t *bytes;
+    size_t size;
+    TN_TRY(tn_read_file(path, SIZE_MAX / 2, &bytes, &size));
+    *digest = tn_digest(bytes, size);
+    free(bytes);
+    return TN_OK;
+}
+
+double tn_model_threshold(const tn_model *m) {
+    return m->calibrated && m->positive >= 0 ? m->sidecar.calibration.threshold : NAN;
+}
+
+char *tn_model_calibration_text(const tn_model *m) {
+    const tn_calibration *c = &m->sidecar.calibration;
+    if (!m->calibrated) return tn_text("uncalibrated");
+    return tn_text("calibrated (temperature %.4g, fitted on %.0f images of %s)", c->temperature,
+                   c->images, c->list);
 }
 
 /* ---- running ---- */
@@ -214,6 +257,7 @@ tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n
         for (size_t c = 0; c < k; c++)
             p[c] = tn_data(&out)[(i * pixels + c % pixels) * (size_t)out.pitch + c / pixels];
         TN_TRY(check_distribution(m, p, (int)i));
+        tn_temperature_apply(m->temperature, m->classes, p);
     }
     return TN_OK;
 }

@@ -16,6 +16,7 @@
 #include "src/net/run.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,6 +62,10 @@ typedef struct tn_model {
     tn_preprocess preprocess;
     tn_input_format format;
     const char *kernels;
+    /* What is put on the net's probabilities (tn_temperature_apply); 1 when WEIGHTS.json holds no
+     * calibration for these very weights, and `calibrated` is false then. */
+    double temperature;
+    bool calibrated;
     tn_labels names_file; /* what `names` points into without a sidecar */
 } tn_model;
 
@@ -73,13 +78,24 @@ void tn_model_close(tn_model *model);
 tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);
 
 /* Runs the net on the `n_valid` first of the mini-batch's samples, dense (n,h,w,c) floats, and
- * gives their probabilities as dense (n_valid, classes). Fails, naming sample and class, when they
- * are no distribution: not finite, negative, or of another sum than 1. */
+ * gives their probabilities, calibrated where the model is, as dense (n_valid, classes). Fails,
+ * naming sample and class, when they are no distribution: not finite, negative, or of another sum
+ * than 1. */
 tn_status tn_model_forward(const tn_model *model, tn_run *run, const float *x, int n_valid,
                            float *probability);
 
 /* Classes from the most probable down, the first of equals first: order[classes]. */
 void tn_model_rank(const float *probability, int classes, int *order);
+
+/* The threshold that `calibrate` chose for the positive class; NaN: none. */
+double tn_model_threshold(const tn_model *model);
+
+/* One line, without its end: "uncalibrated" and what to do, or the temperature and the list. The
+ * caller frees it; NULL when memory is out. */
+char *tn_model_calibration_text(const tn_model *model);
+
+/* tn_digest of a file. */
+tn_status tn_file_digest(const char *path, uint64_t *digest);
 
 /* How many classes to show: `asked`, else what DATA's top= says, else all of up to 5. */
 int tn_model_top(const tn_model *model, int asked);

@@ -4,12 +4,17 @@
 #include "src/data/listing.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Training may have fitted scores to be probabilities and said so. */
-static bool is_calibrated(const tn_model *m) {
-    return m->has_sidecar && m->sidecar.calibrated;
+/* The answer where a threshold was chosen: the positive class, or the most probable other one. */
+static int answer_at_threshold(const tn_model *m, const float *probability) {
+    if ((double)probability[m->positive] >= tn_model_threshold(m)) return m->positive;
+    int best = -1;
+    for (int c = 0; c < m->classes; c++)
+        if (c != m->positive && (best < 0 || probability[c] > probability[best])) best = c;
+    return best;
 }
 
 /* ---- text ---- */
@@ -31,12 +36,25 @@ static const char *explain(tn_picture_kind kind) {
     return "frame: the whole image";
 }
 
+static void print_scores_line(const tn_model *m, const tn_answer *a) {
+    char *calibration = tn_model_calibration_text(m);
+    printf("scores: %s\n", calibration ? calibration : "out of memory");
+    free(calibration);
+    const double threshold = tn_model_threshold(m);
+    if (isnan(threshold)) return;
+    const tn_calibration *c = &m->sidecar.calibration;
+    printf("at the operating threshold: %s (\"%s\" from %.4g on, chosen for a sensitivity of %g on "
+           "%s)\n",
+           m->names[answer_at_threshold(m, a->probability)], m->names[m->positive], threshold,
+           c->wanted_sensitivity, c->list);
+}
+
 static void print_text(const tn_model *m, const tn_answer *a, const int *order, int top) {
     printf("%s: Predicted in %f milli-seconds.\n", a->image, a->milliseconds);
     for (int i = 0; i < top; i++)
         printf("%s: %f\n", m->names[order[i]], (double)a->probability[order[i]]);
     printf("input: %s\n", explain(a->kind));
-    if (!is_calibrated(m)) printf("scores: uncalibrated\n");
+    print_scores_line(m, a);
 }
 
 /* ---- JSON ---- */
@@ -59,12 +77,22 @@ static bool add_classes(cJSON *root, const tn_model *m, const tn_answer *a, cons
     return list != NULL;
 }
 
+static bool add_calibration(cJSON *root, const tn_model *m, const tn_answer *a) {
+    const double threshold = tn_model_threshold(m);
+    if (!cJSON_AddBoolToObject(root, "calibrated", m->calibrated)) return false;
+    if (m->calibrated && !add_real(root, "temperature", m->temperature)) return false;
+    if (isnan(threshold)) return true;
+    return add_real(root, "threshold", threshold) &&
+           cJSON_AddStringToObject(root, "answer_at_threshold",
+                                   m->names[answer_at_threshold(m, a->probability)]);
+}
+
 static tn_status print_json(const tn_model *m, const tn_answer *a, const int *order, int top) {
     cJSON *root = cJSON_CreateObject();
     bool ok = root && cJSON_AddStringToObject(root, "image", a->image);
     ok = ok && add_classes(root, m, a, order, top);
     ok = ok && cJSON_AddStringToObject(root, "input", tn_picture_kind_name(a->kind));
-    ok = ok && cJSON_AddBoolToObject(root, "calibrated", is_calibrated(m));
+    ok = ok && add_calibration(root, m, a);
     ok = ok && add_real(root, "time_ms", a->milliseconds);
     ok = ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);
     char *text = ok ? cJSON_PrintUnformatted(root) : NULL;

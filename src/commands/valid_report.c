@@ -2,47 +2,16 @@
 
 #include "src/commands/notice.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_COLUMNS = 12 }; /* of a confusion matrix on a terminal */
+enum { MOST_COLUMNS = 12, /* of a confusion matrix on a terminal */ FEW = 10 };
 
 static tn_status written(FILE *to) {
     if (fflush(to) != 0 || ferror(to)) return tn_fail("the report cannot be written");
     return TN_OK;
 }
-
-/* The class that occurs most often; the first of equals. */
-static int majority(const tn_metrics *m) {
-    int best = 0;
-    for (int c = 1; c < m->classes; c++)
-        if (m->by_class[c].truths > m->by_class[best].truths) best = c;
-    return best;
-}
-
-static double share(const tn_metrics *m, int c) {
-    return (double)m->by_class[c].truths / (double)m->n;
-}
-
-/* The loss of answering every image with the list's own class shares: no answer that does not look
- * at the image has a lower one. */
-static double blind_loss(const tn_metrics *m) {
-    double loss = 0;
-    for (int c = 0; c < m->classes; c++) {
-        const double p = share(m, c);
-        if (p > 0) loss -= p * log(p);
-    }
-    return loss;
-}
-
-static double blind_balanced(const tn_metrics *m) {
-    int occurring = 0;
-    for (int c = 0; c < m->classes; c++) occurring += m->by_class[c].truths > 0;
-    return 1.0 / occurring;
-}
-
-/* ---- text ---- */
 
 static const char *figure(double value, char text[32]) {
     if (isnan(value)) return "-";
@@ -50,119 +19,228 @@ static const char *figure(double value, char text[32]) {
     return text;
 }
 
-static void row(FILE *to, const char *name, double value, double blind) {
-    char a[32], b[32];
-    fprintf(to, "%-20s %8s", name, figure(value, a));
-    if (!isnan(blind)) fprintf(to, "   %8s", figure(blind, b));
-    fprintf(to, "\n");
+static const char *range(tn_interval interval, char text[32]) {
+    if (!tn_interval_is(interval)) return "-";
+    snprintf(text, 32, "%.4f to %.4f", interval.low, interval.high);
+    return text;
 }
 
-static void print_figures(const tn_valid_report *r, FILE *to) {
-    const tn_metrics *m = r->metrics;
-    const int most = majority(m);
-    char name[64];
-    fprintf(to, "%-20s %8s   always \"%s\"\n", "", "net", r->model->names[most]);
-    row(to, "accuracy", m->accuracy, share(m, most));
-    if (m->top > 1 && m->top < m->classes) {
-        snprintf(name, sizeof name, "top %d accuracy", m->top);
-        row(to, name, m->top_accuracy, NAN);
-    }
-    row(to, "balanced accuracy", m->balanced_accuracy, blind_balanced(m));
-    row(to, "AUC", m->auc, 0.5);
-    if (m->positive >= 0) {
-        row(to, "sensitivity", m->sensitivity, m->positive == most);
-        row(to, "specificity", m->specificity, m->positive != most);
-    }
-    row(to, "F1", m->f1, NAN);
-    row(to, "loss", m->loss, blind_loss(m));
-    if (m->positive >= 0)
-        fprintf(to, "AUC, sensitivity, specificity and F1 are those of \"%s\".\n",
-                r->model->names[m->positive]);
-    fprintf(to, "The loss on the right is that of always answering the classes' shares.\n");
+/* ---- one set's figures ---- */
+
+/* What ranks first in judging a classifier of unequal classes stands first. */
+static const tn_figure order[] = {
+    TN_FIGURE_AUC,
+    TN_FIGURE_BALANCED_ACCURACY,
+    TN_FIGURE_SENSITIVITY,
+    TN_FIGURE_SPECIFICITY,
+    TN_FIGURE_SPECIFICITY_90,
+    TN_FIGURE_SPECIFICITY_95,
+    TN_FIGURE_ACCURACY,
+    TN_FIGURE_PRECISION,
+    TN_FIGURE_NPV,
+    TN_FIGURE_F1,
+    TN_FIGURE_MCC,
+    TN_FIGURE_AVERAGE_PRECISION,
+    TN_FIGURE_PPV_AT,
+    TN_FIGURE_NPV_AT,
+    TN_FIGURE_LOSS,
+    TN_FIGURE_BRIER,
+    TN_FIGURE_ECE,
+};
+
+static bool is_shown(const tn_assessment *a, const tn_valid_report *r, tn_figure f) {
+    const bool of_positive = f == TN_FIGURE_SENSITIVITY || f == TN_FIGURE_SPECIFICITY ||
+                             f == TN_FIGURE_NPV || f == TN_FIGURE_SPECIFICITY_90 ||
+                             f == TN_FIGURE_SPECIFICITY_95;
+    if (f == TN_FIGURE_PPV_AT || f == TN_FIGURE_NPV_AT) return !isnan(r->options->prevalence);
+    return a->positive >= 0 || !of_positive;
 }
 
-static void print_classes(const tn_valid_report *r, FILE *to) {
-    char text[4][32];
-    fprintf(to, "\n%-20s %8s %9s %8s %8s %8s\n", "class", "images", "precision", "recall", "F1",
-            "AUC");
-    for (int c = 0; c < r->metrics->classes; c++) {
-        const tn_class_metrics *k = &r->metrics->by_class[c];
-        fprintf(to, "%-20s %8zu %9s %8s %8s %8s\n", r->model->names[c], k->truths,
-                figure(k->precision, text[0]), figure(k->recall, text[1]), figure(k->f1, text[2]),
-                figure(k->auc, text[3]));
+static void print_figures(const tn_valid_report *r, const tn_assessment *a, const tn_baseline *b,
+                          FILE *to) {
+    char x[32], y[32], z[32];
+    fprintf(to, "%-20s %8s   %-16s   always \"%s\"\n", "", "net", "95 % interval",
+            r->model->names[b->class]);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const tn_figure f = order[i];
+        if (!is_shown(a, r, f)) continue;
+        fprintf(to, "%-20s %8s   %-16s   %8s\n", tn_figure_name(f), figure(a->figure[f], x),
+                range(a->interval[f], y), figure(b->figure[f], z));
     }
 }
 
-static void print_confusion(const tn_valid_report *r, FILE *to) {
-    const tn_metrics *m = r->metrics;
-    if (m->classes > MOST_COLUMNS) {
-        fprintf(to, "\nThe confusion matrix of %d classes is in -json.\n", m->classes);
+static void print_size(const tn_valid_set *s, FILE *to) {
+    fprintf(to, "%zu images", s->predictions.n);
+    if (s->cases.known) fprintf(to, " (%d cases)", s->cases.cases);
+    fprintf(to, " of %s", s->list);
+}
+
+/* What the reader must know to take the figures for what they are. */
+static void print_caveats(const tn_valid_report *r, const tn_valid_set *s, FILE *to) {
+    const tn_assessment *a = &s->images;
+    const char *units = s->cases.known ? "cases" : "images";
+    if (a->positive >= 0)
+        fprintf(to,
+                "AUC, sensitivity, specificity, precision, F1 and average precision are those of "
+                "\"%s\".\n",
+                r->model->names[a->positive]);
+    else
+        fprintf(to, "AUC, precision, F1 and average precision are means over the classes.\n");
+    fprintf(to, "Intervals: AUC%s, the rest bootstrap (%d resamples of %s, stratified, seed %llu)",
+            a->positive >= 0 || a->classes == 2 ? " DeLong" : " too", a->resamples, units,
+            r->options->seed);
+    fprintf(to, "%s.\n", s->cases.known ? "" : "; images are taken as independent");
+    if (a->fewest < FEW)
+        fprintf(to, "Only %d %s of the smallest class: these intervals are rough and too narrow.\n",
+                a->fewest, units);
+    if (!isnan(r->options->prevalence))
+        fprintf(to, "PPV and NPV are for a prevalence of %g, not for this list's.\n",
+                r->options->prevalence);
+    fprintf(to, "On the right: loss, Brier score and calibration error of always giving the "
+                "classes' shares.\n");
+}
+
+static void print_cases(const tn_valid_report *r, const tn_valid_set *s, FILE *to) {
+    if (!s->has_cases) return;
+    fprintf(to, "\nBy case (mean over its images): %zu cases\n", s->by_case.n);
+    print_figures(r, &s->by_case, &s->case_baseline, to);
+    if (s->mixed)
+        fprintf(to, "%zu cases are left out: their images are of several classes.\n", s->mixed);
+}
+
+/* ---- the operating point ---- */
+
+static void print_operating(const tn_valid_report *r, const tn_assessment *a, FILE *to) {
+    static const tn_figure shown[] = {TN_FIGURE_SENSITIVITY, TN_FIGURE_SPECIFICITY,
+                                      TN_FIGURE_PRECISION,   TN_FIGURE_NPV,
+                                      TN_FIGURE_ACCURACY,    TN_FIGURE_BALANCED_ACCURACY,
+                                      TN_FIGURE_F1,          TN_FIGURE_MCC,
+                                      TN_FIGURE_PPV_AT,      TN_FIGURE_NPV_AT};
+    const tn_calibration *c = &r->model->sidecar.calibration;
+    char x[32], y[32];
+    fprintf(to,
+            "\nAt the operating threshold: \"%s\" from %.4g on, chosen for a sensitivity of %g on "
+            "%s\n",
+            r->model->names[r->model->positive], c->threshold, c->wanted_sensitivity, c->list);
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (is_shown(a, r, shown[i]))
+            fprintf(to, "%-20s %8s   %s\n", tn_figure_name(shown[i]),
+                    figure(a->figure[shown[i]], x), range(a->interval[shown[i]], y));
+}
+
+static void print_calibration(const tn_valid_report *r, FILE *to) {
+    char *text = tn_model_calibration_text(r->model);
+    fprintf(to, "scores: %s\n", text ? text : "out of memory");
+    free(text);
+    if (r->calibrated_here)
+        fprintf(to, "Temperature and threshold were chosen on this very list: loss, Brier score, "
+                    "calibration error and the operating point flatter here.\n");
+}
+
+/* ---- classes ---- */
+
+static void print_classes(const tn_valid_report *r, const tn_assessment *a, FILE *to) {
+    char text[6][32];
+    double mean[5] = {0}, occurring = 0;
+    fprintf(to, "\n%-20s %8s %9s %8s %8s %8s   %-16s %8s\n", "class", "images", "precision",
+            "recall", "F1", "AUC", "95 % interval", "AP");
+    for (int c = 0; c < a->classes; c++) {
+        const tn_class_figures *k = &a->by_class[c];
+        const double value[5] = {k->precision, k->recall, k->f1, k->auc, k->average_precision};
+        for (int i = 0; i < 5 && k->truths; i++) mean[i] += value[i];
+        occurring += k->truths > 0;
+        fprintf(to, "%-20s %8zu %9s %8s %8s %8s   %-16s %8s\n", r->model->names[c], k->truths,
+                figure(value[0], text[0]), figure(value[1], text[1]), figure(value[2], text[2]),
+                figure(value[3], text[3]), range(k->auc_interval, text[4]),
+                figure(value[4], text[5]));
+    }
+    for (int i = 0; i < 5; i++) mean[i] /= occurring;
+    fprintf(to, "%-20s %8zu %9s %8s %8s %8s   %-16s %8s\n", "macro", a->n, figure(mean[0], text[0]),
+            figure(mean[1], text[1]), figure(mean[2], text[2]), figure(mean[3], text[3]), "",
+            figure(mean[4], text[4]));
+}
+
+static void print_confusion(const tn_valid_report *r, const tn_assessment *a, FILE *to) {
+    if (a->classes > MOST_COLUMNS) {
+        fprintf(to, "\nThe confusion matrix of %d classes is in -json.\n", a->classes);
         return;
     }
     fprintf(to, "\n%-20s", "truth \\ answer");
-    for (int c = 0; c < m->classes; c++) fprintf(to, " %12.12s", r->model->names[c]);
+    for (int c = 0; c < a->classes; c++) fprintf(to, " %12.12s", r->model->names[c]);
     fprintf(to, "\n");
-    for (int t = 0; t < m->classes; t++) {
+    for (int t = 0; t < a->classes; t++) {
         fprintf(to, "%-20s", r->model->names[t]);
-        for (int c = 0; c < m->classes; c++)
-            fprintf(to, " %12zu", m->confusion[(size_t)t * (size_t)m->classes + (size_t)c]);
+        for (int c = 0; c < a->classes; c++)
+            fprintf(to, " %12zu", a->confusion[(size_t)t * (size_t)a->classes + (size_t)c]);
         fprintf(to, "\n");
     }
 }
 
+/* ---- subgroups ---- */
+
+static void print_groups(const tn_valid_report *r, FILE *to) {
+    if (!r->groups) return;
+    char x[32], y[32], z[32], u[32], v[32];
+    fprintf(to, "\n%-24.24s %7s %8s %8s %8s   %-16s %8s\n", r->options->by, "images", "sens.",
+            "spec.", "AUC", "95 % interval", "accuracy");
+    for (int i = 0; i < r->groups; i++) {
+        const tn_assessment *a = &r->group[i].images;
+        const char *value = r->group[i].value;
+        fprintf(to, "%-24.24s %7zu %8s %8s %8s   %-16s %8s\n", *value ? value : "(not given)", a->n,
+                figure(a->figure[TN_FIGURE_SENSITIVITY], x),
+                figure(a->figure[TN_FIGURE_SPECIFICITY], y), figure(a->figure[TN_FIGURE_AUC], z),
+                range(a->interval[TN_FIGURE_AUC], u), figure(a->figure[TN_FIGURE_ACCURACY], v));
+    }
+    fprintf(to, "Subgroups that were looked at to find one that stands out prove nothing: overlap "
+                "of intervals is the rule.\n");
+}
+
+/* ---- external ---- */
+
+static void print_external(const tn_valid_report *r, FILE *to) {
+    if (!r->has_external) return;
+    const tn_valid_set *s = &r->external;
+    char x[32], y[32], z[32], u[32];
+    fprintf(to, "\nExternal, unverified: ");
+    print_size(s, to);
+    fprintf(to, "\nHow these images came by their labels is not known here: no headline, but a "
+                "sign of what a net loses elsewhere.\n");
+    if (r->model->preprocess.crop == TN_CROP_NODULE)
+        fprintf(to, "The net was trained on nodule crops; these images are taken as they are.\n");
+    print_figures(r, &s->images, &s->baseline, to);
+    print_cases(r, s, to);
+    if (r->external_has_threshold) print_operating(r, &r->external_operating, to);
+    fprintf(to, "\n%-20s %8s %8s %9s   %s\n", "drop against internal", "internal", "external",
+            "drop", "95 % interval");
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const tn_figure f = order[i];
+        if (!is_shown(&s->images, r, f)) continue;
+        fprintf(to, "%-21s %8s %8s %9s   %s\n", tn_figure_name(f),
+                figure(r->internal.images.figure[f], x), figure(s->images.figure[f], y),
+                figure(r->drop[f].drop, z), range(r->drop[f].interval, u));
+    }
+    fprintf(to, "A positive drop of loss, Brier score or calibration error is a gain.\n");
+}
+
 tn_status tn_valid_report_text(const tn_valid_report *r, FILE *to) {
-    const tn_metrics *m = r->metrics;
-    fprintf(to, "%zu images of %s, %.1f images/s", m->n, r->list->path_of_list,
-            (double)m->n / r->seconds);
+    const tn_valid_set *s = &r->internal;
+    char text[32];
+    print_size(s, to);
+    fprintf(to, ", %.1f images/s",
+            (double)(s->predictions.n + r->external.predictions.n) / r->seconds);
     if (r->views != TN_VIEWS_ONE) fprintf(to, " (views: %s)", tn_views_name(r->views));
     fprintf(to, "\n");
-    print_figures(r, to);
-    print_classes(r, to);
-    print_confusion(r, to);
+    print_figures(r, &s->images, &s->baseline, to);
+    if (r->options->top > 1 && r->options->top < s->images.classes)
+        fprintf(to, "top %d accuracy       %8s\n", r->options->top, figure(r->top_accuracy, text));
+    print_caveats(r, s, to);
+    print_calibration(r, to);
+    print_classes(r, &s->images, to);
+    print_confusion(r, &s->images, to);
+    print_cases(r, s, to);
+    if (r->has_threshold) print_operating(r, &r->operating, to);
+    print_groups(r, to);
+    print_external(r, to);
     fprintf(to, "%s\n", TN_NOTICE);
-    return written(to);
-}
-
-/* ---- JSON ---- */
-
-static tn_status put_text(FILE *to, const char *before, const char *text) {
-    cJSON *item = cJSON_CreateString(text);
-    char *quoted = item ? cJSON_PrintUnformatted(item) : NULL;
-    if (quoted) fprintf(to, "%s%s", before, quoted);
-    cJSON_free(quoted);
-    cJSON_Delete(item);
-    return quoted ? TN_OK : tn_fail("out of memory");
-}
-
-static tn_status put_names(const tn_valid_report *r, FILE *to) {
-    for (int c = 0; c < r->metrics->classes; c++)
-        TN_TRY(put_text(to, c ? "," : ",\"classes\":[", r->model->names[c]));
-    fputs("]", to);
-    return r->metrics->positive < 0
-               ? TN_OK
-               : put_text(to, ",\"positive\":", r->model->names[r->metrics->positive]);
-}
-
-static tn_status put_blind(const tn_valid_report *r, FILE *to) {
-    const tn_metrics *m = r->metrics;
-    const int most = majority(m);
-    TN_TRY(put_text(to, ",\"baseline\":{\"class\":", r->model->names[most]));
-    fprintf(to, ",\"accuracy\":%.6g,\"balanced_accuracy\":%.6g,\"auc\":0.5,\"loss\":%.6g}",
-            share(m, most), blind_balanced(m), blind_loss(m));
-    return TN_OK;
-}
-
-tn_status tn_valid_report_json(const tn_valid_report *r, FILE *to) {
-    fputs("{", to);
-    tn_metrics_json(r->metrics, to);
-    fprintf(to, ",\"top\":%d,\"top_accuracy\":%.6g", r->metrics->top, r->metrics->top_accuracy);
-    TN_TRY(put_names(r, to));
-    TN_TRY(put_blind(r, to));
-    TN_TRY(put_text(to, ",\"list\":", r->list->path_of_list));
-    TN_TRY(put_text(to, ",\"weights\":", r->model->args.weights));
-    TN_TRY(put_text(to, ",\"views\":", tn_views_name(r->views)));
-    fprintf(to, ",\"seconds\":%.3f", r->seconds);
-    TN_TRY(put_text(to, ",\"notice\":", TN_NOTICE));
-    fputs("}\n", to);
     return written(to);
 }

@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,30 @@ static bool add_classes(cJSON *root, const tn_sidecar *s) {
     return !s->positive || cJSON_AddStringToObject(root, "positive", s->positive);
 }
 
+/* 64 bits as text: JSON readers keep only 53 of a number. */
+static bool add_digest(cJSON *object, const char *name, uint64_t digest) {
+    char text[24];
+    snprintf(text, sizeof text, "%016" PRIx64, digest);
+    return cJSON_AddStringToObject(object, name, text) != NULL;
+}
+
+static bool add_calibration(cJSON *root, const tn_calibration *c) {
+    cJSON *object = cJSON_AddObjectToObject(root, "calibration");
+    bool ok = object && cJSON_AddNumberToObject(object, "temperature", c->temperature);
+    ok = ok && cJSON_AddNumberToObject(object, "loss_before", c->loss_before);
+    ok = ok && cJSON_AddNumberToObject(object, "loss_after", c->loss_after);
+    ok = ok && cJSON_AddStringToObject(object, "list", c->list);
+    ok = ok && add_digest(object, "list_digest", c->list_digest);
+    ok = ok && add_digest(object, "weights_digest", c->weights_digest);
+    ok = ok && cJSON_AddNumberToObject(object, "images", c->images);
+    if (!ok || isnan(c->threshold)) return ok;
+    ok = cJSON_AddNumberToObject(object, "threshold", c->threshold);
+    ok = ok && cJSON_AddNumberToObject(object, "wanted_sensitivity", c->wanted_sensitivity);
+    ok = ok && cJSON_AddNumberToObject(object, "sensitivity", c->sensitivity);
+    ok = ok && cJSON_AddNumberToObject(object, "specificity", c->specificity);
+    return ok && cJSON_AddNumberToObject(object, "positives", c->positives);
+}
+
 static bool fill(cJSON *root, const tn_sidecar *s, char *preprocess) {
     char seed[24];
     snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
@@ -50,6 +75,7 @@ static bool fill(cJSON *root, const tn_sidecar *s, char *preprocess) {
     ok = ok && cJSON_AddStringToObject(root, "cfg", s->cfg ? s->cfg : "");
     ok = ok && add_classes(root, s);
     ok = ok && cJSON_AddBoolToObject(root, "calibrated", s->calibrated);
+    ok = ok && (!s->calibrated || add_calibration(root, &s->calibration));
     ok = ok && cJSON_AddNumberToObject(root, "width", s->width);
     ok = ok && cJSON_AddNumberToObject(root, "height", s->height);
     ok = ok && cJSON_AddNumberToObject(root, "channels", s->channels);
@@ -156,15 +182,54 @@ static tn_status get_preprocess(const cJSON *root, const char *path, tn_preproce
     return tn_preprocess_read(text, path, out);
 }
 
+static tn_status get_digest(const cJSON *root, const char *path, const char *name, uint64_t *out) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive((cJSON *)root, name));
+    if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return lacks(path, name);
+    *out = strtoull(text, NULL, 16);
+    return TN_OK;
+}
+
+static tn_status get_threshold(const cJSON *object, const char *path, tn_calibration *out) {
+    out->threshold = out->wanted_sensitivity = out->sensitivity = out->specificity = NAN;
+    if (!cJSON_HasObjectItem(object, "threshold")) return TN_OK;
+    TN_TRY(get_number(object, path, "threshold", 1, &out->threshold));
+    TN_TRY(get_number(object, path, "wanted_sensitivity", 1, &out->wanted_sensitivity));
+    TN_TRY(get_number(object, path, "sensitivity", 1, &out->sensitivity));
+    TN_TRY(get_number(object, path, "specificity", 1, &out->specificity));
+    return get_number(object, path, "positives", 9e15, &out->positives);
+}
+
+static tn_status get_calibration(const cJSON *root, const char *path, tn_arena *arena,
+                                 tn_sidecar *out) {
+    const cJSON *calibrated = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibrated");
+    if (!cJSON_IsBool(calibrated)) return lacks(path, "calibrated");
+    out->calibrated = cJSON_IsTrue(calibrated);
+    if (!out->calibrated) return TN_OK;
+    tn_calibration *c = &out->calibration;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibration");
+    if (!cJSON_IsObject(object)) return lacks(path, "calibration");
+    TN_TRY(get_number(object, path, "temperature", 100, &c->temperature));
+    if (!(c->temperature >= 0.01))
+        return tn_fail("%s: \"temperature\" is %g, expected 0.01 to 100", path, c->temperature);
+    TN_TRY(get_number(object, path, "loss_before", 1e9, &c->loss_before));
+    TN_TRY(get_number(object, path, "loss_after", 1e9, &c->loss_after));
+    TN_TRY(get_text(object, path, "list", arena, &c->list));
+    TN_TRY(get_digest(object, path, "list_digest", &c->list_digest));
+    TN_TRY(get_digest(object, path, "weights_digest", &c->weights_digest));
+    TN_TRY(get_number(object, path, "images", 9e15, &c->images));
+    TN_TRY(get_threshold(object, path, c));
+    if (isnan(c->threshold) || out->positive) return TN_OK;
+    return tn_fail("%s: a threshold, but no \"positive\" class that it is of", path);
+}
+
 static tn_status get_all(const cJSON *root, const char *path, tn_arena *arena, tn_sidecar *out) {
     const char *seed = "";
     double step = 0;
     TN_TRY(get_text(root, path, "notice", arena, &out->notice));
     TN_TRY(get_text(root, path, "cfg", arena, &out->cfg));
     TN_TRY(get_classes(root, path, arena, out));
-    const cJSON *calibrated = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibrated");
-    if (!cJSON_IsBool(calibrated)) return lacks(path, "calibrated");
-    out->calibrated = cJSON_IsTrue(calibrated);
+    TN_TRY(get_calibration(root, path, arena, out));
     TN_TRY(get_size(root, path, "width", &out->width));
     TN_TRY(get_size(root, path, "height", &out->height));
     TN_TRY(get_size(root, path, "channels", &out->channels));

@@ -15,6 +15,20 @@
 extern "C" {
 #endif
 
+/* What `classifier calibrate` found on images that the net did not learn from. */
+typedef struct tn_calibration {
+    double temperature;              /* probabilities are raised to 1/temperature (calibration.h) */
+    double loss_before, loss_after;  /* on those images */
+    const char *list;                /* the list that names them */
+    uint64_t list_digest;            /* tn_digest of its text: to know it again */
+    uint64_t weights_digest;         /* of the .weights file: it holds for these weights alone */
+    double images;                   /* how many */
+    double threshold;                /* of the positive class, calibrated; NaN: none was chosen */
+    double wanted_sensitivity;       /* what it was chosen for; these are NaN without one */
+    double sensitivity, specificity; /* what it gives on those images */
+    double positives;                /* how many of the images are positive */
+} tn_calibration;
+
 typedef struct tn_sidecar {
     int classes;
     const char *const *name; /* classes of them */
@@ -25,7 +39,8 @@ typedef struct tn_sidecar {
     uint64_t seed;
     uint64_t step;   /* updates done */
     double epoch;    /* passes over the training list */
-    bool calibrated; /* scores were fitted to be probabilities */
+    bool calibrated; /* scores were fitted to be probabilities, as `calibration` says */
+    tn_calibration calibration;
     const char *notice;
     void *memory; /* what the texts lie in, after tn_sidecar_read */
 } tn_sidecar;

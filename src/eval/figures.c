@@ -297,6 +297,19 @@ int tn_evaluator_answer(const tn_evaluator *e, size_t i) {
     return e->answer[i];
 }
 
+double tn_top_accuracy(const tn_predictions *p, int top) {
+    size_t in = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const double *row = p->probability + i * (size_t)p->classes;
+        const int truth = p->truth[i];
+        int ahead = 0;
+        for (int c = 0; c < p->classes; c++)
+            ahead += row[c] > row[truth] || (c < truth && row[c] == row[truth]);
+        in += ahead < top;
+    }
+    return ratio((double)in, (double)p->n);
+}
+
 void tn_evaluator_reliability(const tn_evaluator *e, tn_reliability_bin bin[TN_ECE_BINS]) {
     for (int b = 0; b < TN_ECE_BINS; b++) bin[b] = (tn_reliability_bin){0};
     for (size_t i = 0; i < e->p->n; i++) {

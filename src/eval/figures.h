@@ -73,6 +73,9 @@ void tn_evaluator_confusion(const tn_evaluator *evaluator, size_t *count);
 /* The answer to image i. */
 int tn_evaluator_answer(const tn_evaluator *evaluator, size_t i);
 
+/* Share of images whose truth is among the `top` most probable classes; of equals the first. */
+double tn_top_accuracy(const tn_predictions *predictions, int top);
+
 /* One bin of a reliability diagram: of `n` answers given with about this probability, how probable
  * they were said to be (mean) and how many were right (share); NaN when n is 0. */
 typedef struct tn_reliability_bin {

@@ -1,0 +1,201 @@
+/* valid -json: one object on one line. Keys stay as they are; new ones are added. */
+#include "src/commands/notice.h"
+#include "src/commands/valid_report.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As many digits as bring a double back, null where undefined. cJSON frees what it could not add
+ * to; one false in a chain ends in "out of memory". */
+static bool add_real(cJSON *object, const char *name, double value) {
+    char text[32];
+    if (!isfinite(value)) return cJSON_AddNullToObject(object, name) != NULL;
+    snprintf(text, sizeof text, "%.17g", value);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+static bool add_count(cJSON *object, const char *name, size_t count) {
+    return cJSON_AddNumberToObject(object, name, (double)count) != NULL;
+}
+
+static bool add_interval(cJSON *object, const char *name, tn_interval interval) {
+    char text[72];
+    if (!tn_interval_is(interval)) return cJSON_AddNullToObject(object, name) != NULL;
+    snprintf(text, sizeof text, "[%.17g,%.17g]", interval.low, interval.high);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+static bool wants(const tn_valid_report *r, int f) {
+    return (f != TN_FIGURE_PPV_AT && f != TN_FIGURE_NPV_AT) || !isnan(r->options->prevalence);
+}
+
+static bool add_figures(cJSON *object, const tn_valid_report *r, const double *figure) {
+    bool ok = true;
+    for (int f = 0; f < TN_FIGURES; f++)
+        if (wants(r, f)) ok = ok && add_real(object, tn_figure_key(f), figure[f]);
+    return ok;
+}
+
+static bool add_confusion(cJSON *object, const tn_assessment *a) {
+    const size_t k = (size_t)a->classes;
+    cJSON *table = cJSON_AddArrayToObject(object, "confusion");
+    for (size_t t = 0; table && t < k; t++) {
+        cJSON *row = cJSON_CreateArray();
+        if (!row || !cJSON_AddItemToArray(table, row)) return false;
+        for (size_t c = 0; c < k; c++) {
+            cJSON *count = cJSON_CreateNumber((double)a->confusion[t * k + c]);
+            if (!count || !cJSON_AddItemToArray(row, count)) return false;
+        }
+    }
+    return table != NULL;
+}
+
+/* n, the figures, confusion, intervals, and what they rest on. */
+static bool add_assessment(cJSON *object, const tn_valid_report *r, const tn_assessment *a) {
+    bool ok = add_count(object, "n", a->n) && add_figures(object, r, a->figure);
+    ok = ok && add_confusion(object, a);
+    cJSON *intervals = ok ? cJSON_AddObjectToObject(object, "intervals") : NULL;
+    ok = intervals != NULL;
+    for (int f = 0; f < TN_FIGURES; f++)
+        if (wants(r, f)) ok = ok && add_interval(intervals, tn_figure_key(f), a->interval[f]);
+    ok = ok && add_count(object, "independent", (size_t)a->clusters);
+    ok = ok && add_count(object, "independent_in_smallest_class", (size_t)a->fewest);
+    return ok && add_count(object, "resamples", (size_t)a->resamples);
+}
+
+static bool add_baseline(cJSON *object, const tn_valid_report *r, const tn_baseline *b) {
+    cJSON *o = cJSON_AddObjectToObject(object, "baseline");
+    return o && cJSON_AddStringToObject(o, "class", r->model->names[b->class]) &&
+           add_figures(o, r, b->figure);
+}
+
+static bool add_classes(cJSON *root, const tn_valid_report *r, const tn_assessment *a) {
+    cJSON *list = cJSON_AddArrayToObject(root, "by_class");
+    for (int c = 0; list && c < a->classes; c++) {
+        const tn_class_figures *k = &a->by_class[c];
+        cJSON *o = cJSON_CreateObject();
+        if (!o || !cJSON_AddItemToArray(list, o)) return false;
+        const bool ok = cJSON_AddStringToObject(o, "name", r->model->names[c]) &&
+                        add_count(o, "images", k->truths) && add_count(o, "answers", k->answers) &&
+                        add_real(o, "precision", k->precision) &&
+                        add_real(o, "recall", k->recall) && add_real(o, "f1", k->f1) &&
+                        add_real(o, "auc", k->auc) &&
+                        add_interval(o, "auc_interval", k->auc_interval) &&
+                        add_real(o, "average_precision", k->average_precision);
+        if (!ok) return false;
+    }
+    return list != NULL;
+}
+
+static bool add_macro(cJSON *root, const tn_assessment *a) {
+    double mean[5] = {0}, occurring = 0;
+    static const char *const name[5] = {"precision", "recall", "f1", "auc", "average_precision"};
+    for (int c = 0; c < a->classes; c++) {
+        const tn_class_figures *k = &a->by_class[c];
+        const double value[5] = {k->precision, k->recall, k->f1, k->auc, k->average_precision};
+        for (int i = 0; i < 5 && k->truths; i++) mean[i] += value[i];
+        occurring += k->truths > 0;
+    }
+    cJSON *o = cJSON_AddObjectToObject(root, "macro");
+    bool ok = o != NULL;
+    for (int i = 0; i < 5; i++) ok = ok && add_real(o, name[i], mean[i] / occurring);
+    return ok;
+}
+
+static bool add_cases(cJSON *object, const tn_valid_report *r, const tn_valid_set *s) {
+    if (!s->has_cases) return cJSON_AddNullToObject(object, "cases") != NULL;
+    cJSON *o = cJSON_AddObjectToObject(object, "cases");
+    return o && add_assessment(o, r, &s->by_case) && add_baseline(o, r, &s->case_baseline) &&
+           add_count(o, "left_out", s->mixed) &&
+           cJSON_AddStringToObject(o, "manifest", s->cases.manifest.path);
+}
+
+static bool add_operating(cJSON *object, const tn_valid_report *r, const tn_assessment *a) {
+    const tn_calibration *c = &r->model->sidecar.calibration;
+    cJSON *o = cJSON_AddObjectToObject(object, "operating_point");
+    return o && add_real(o, "threshold", c->threshold) &&
+           add_real(o, "wanted_sensitivity", c->wanted_sensitivity) &&
+           cJSON_AddStringToObject(o, "chosen_on", c->list) && add_assessment(o, r, a);
+}
+
+static bool add_calibration(cJSON *root, const tn_valid_report *r) {
+    const tn_calibration *c = &r->model->sidecar.calibration;
+    if (!cJSON_AddBoolToObject(root, "calibrated", r->model->calibrated)) return false;
+    if (!r->model->calibrated) return true;
+    cJSON *o = cJSON_AddObjectToObject(root, "calibration");
+    return o && add_real(o, "temperature", c->temperature) &&
+           cJSON_AddStringToObject(o, "list", c->list) && add_real(o, "images", c->images) &&
+           cJSON_AddBoolToObject(o, "on_this_list", r->calibrated_here);
+}
+
+static bool add_groups(cJSON *root, const tn_valid_report *r) {
+    if (!r->groups) return true;
+    cJSON *by = cJSON_AddObjectToObject(root, "by");
+    cJSON *list = by && cJSON_AddStringToObject(by, "column", r->options->by)
+                      ? cJSON_AddArrayToObject(by, "groups")
+                      : NULL;
+    for (int i = 0; list && i < r->groups; i++) {
+        cJSON *o = cJSON_CreateObject();
+        if (!o || !cJSON_AddItemToArray(list, o)) return false;
+        if (!cJSON_AddStringToObject(o, "value", r->group[i].value)) return false;
+        if (!add_assessment(o, r, &r->group[i].images)) return false;
+    }
+    return list != NULL;
+}
+
+static bool add_external(cJSON *root, const tn_valid_report *r) {
+    if (!r->has_external) return true;
+    cJSON *o = cJSON_AddObjectToObject(root, "external");
+    bool ok = o && cJSON_AddStringToObject(o, "list", r->external.list) &&
+              cJSON_AddBoolToObject(o, "verified", false) &&
+              add_assessment(o, r, &r->external.images) &&
+              add_baseline(o, r, &r->external.baseline) && add_cases(o, r, &r->external);
+    if (ok && r->external_has_threshold) ok = add_operating(o, r, &r->external_operating);
+    cJSON *drop = ok ? cJSON_AddObjectToObject(o, "drop") : NULL;
+    cJSON *intervals = drop ? cJSON_AddObjectToObject(o, "drop_intervals") : NULL;
+    ok = intervals != NULL;
+    for (int f = 0; f < TN_FIGURES; f++) {
+        if (!wants(r, f)) continue;
+        ok = ok && add_real(drop, tn_figure_key(f), r->drop[f].drop);
+        ok = ok && add_interval(intervals, tn_figure_key(f), r->drop[f].interval);
+    }
+    return ok;
+}
+
+static bool add_names(cJSON *root, const tn_valid_report *r) {
+    const tn_model *m = r->model;
+    cJSON *list = cJSON_CreateStringArray(m->names, m->classes);
+    if (!list || !cJSON_AddItemToObject(root, "classes", list)) return false;
+    return m->positive < 0 || cJSON_AddStringToObject(root, "positive", m->names[m->positive]);
+}
+
+static bool fill(cJSON *root, const tn_valid_report *r) {
+    const tn_valid_set *s = &r->internal;
+    bool ok = add_assessment(root, r, &s->images);
+    ok = ok && add_count(root, "top", (size_t)r->options->top);
+    ok = ok && add_real(root, "top_accuracy", r->top_accuracy) && add_names(root, r);
+    ok = ok && add_baseline(root, r, &s->baseline) && add_classes(root, r, &s->images);
+    ok = ok && add_macro(root, &s->images) && add_cases(root, r, s) && add_calibration(root, r);
+    if (ok && r->has_threshold) ok = add_operating(root, r, &r->operating);
+    if (ok && !isnan(r->options->prevalence))
+        ok = add_real(root, "prevalence", r->options->prevalence);
+    ok = ok && add_groups(root, r) && add_external(root, r);
+    ok = ok && cJSON_AddStringToObject(root, "list", s->list);
+    ok = ok && cJSON_AddStringToObject(root, "weights", r->model->args.weights);
+    ok = ok && cJSON_AddStringToObject(root, "views", tn_views_name(r->views));
+    ok = ok && add_real(root, "seed", (double)r->options->seed);
+    ok = ok && add_real(root, "seconds", r->seconds);
+    return ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);
+}
+
+tn_status tn_valid_report_json(const tn_valid_report *r, FILE *to) {
+    cJSON *root = cJSON_CreateObject();
+    char *text = root && fill(root, r) ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) return tn_fail("out of memory");
+    fprintf(to, "%s\n", text);
+    cJSON_free(text);
+    return fflush(to) || ferror(to) ? tn_fail("the report cannot be written") : TN_OK;
+}
