@@ -3,7 +3,7 @@
 #ifndef TN_OPS_AVX2_H
 #define TN_OPS_AVX2_H
 
-#include "layers/tensor.h"
+#include "layers/ops/streams.h"
 
 #include <immintrin.h>
 #include <stdbool.h>
@@ -39,13 +39,8 @@ static inline void tn_store(float *to, __m256 v, bool whole, __m256i lanes) {
         _mm256_maskstore_ps(to, lanes, v);
 }
 
-/* Tensors of this size leave the caches before anyone reads them: written around the caches, their
- * lines need not be fetched first. Whoever streams ends with _mm_sfence(). */
-#define TN_STREAM_BYTES ((size_t)32 << 20)
-
 static inline bool tn_streams(const tn_tensor *to) {
-    const bool aligned = (uintptr_t)to->data % 32 == 0 && to->pitch % TN_LANES == 0;
-    return aligned && to->c % TN_LANES == 0 && tn_elements(to) * sizeof(float) >= TN_STREAM_BYTES;
+    return tn_may_stream(to, TN_LANES);
 }
 
 /* Share [begin, end) of `count` things that part `part` of `parts` works on. */

@@ -14,6 +14,7 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 
 static const tn_kernel *const forward[] = {
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
     &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
@@ -22,11 +23,12 @@ static const tn_kernel *const forward[] = {
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_forward_avx2_any,
 #endif
-    &tn_convolution_forward_ref,      NULL,
+    &tn_convolution_forward_ref,          NULL,
 };
 
 static const tn_kernel *const backward_data[] = {
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
     &tn_convolution_backward_data_avx2,
 #endif
 #if TN_DNNL
@@ -35,11 +37,13 @@ static const tn_kernel *const backward_data[] = {
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_data_avx2_any,
 #endif
-    &tn_convolution_backward_data_ref,      NULL,
+    &tn_convolution_backward_data_ref,          NULL,
 };
 
 static const tn_kernel *const backward_params[] = {
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_params_dense_avx512,
+    &tn_convolution_backward_params_dense_avx2,
     &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL

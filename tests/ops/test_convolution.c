@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -117,13 +118,17 @@ static void layers_of_the_nets_agree(void **state) {
     }
 }
 
+static bool runs_here(const tn_kernel *kernel) {
+    return strcmp(kernel->name, "avx512") != 0 || __builtin_cpu_supports("avx512dq");
+}
+
 /* No kernel may pass by refusing everything. */
 static void every_kernel_served(void **state) {
     (void)state;
     for (int pass = 0; pass < TN_PASSES; pass++) {
         const tn_kernel *const *table = tn_op_convolution.kernels[pass];
         for (int i = 0; table[i]; i++)
-            if (tn_harness_served(table[i]) < 20)
+            if (runs_here(table[i]) && tn_harness_served(table[i]) < 20)
                 fail_msg("%s, kernel %s: served %d times", tn_pass_name((tn_pass)pass),
                          table[i]->name, tn_harness_served(table[i]));
     }

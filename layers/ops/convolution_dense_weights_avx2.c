@@ -1,0 +1,1 @@
+#include "layers/ops/convolution_dense_weights.h"
