@@ -133,6 +133,18 @@ static void print_verdict(const compare *c, const tn_pair *p, const tn_differenc
                chance(d->holm_p, text), level);
 }
 
+/* Answering the larger class more often is rewarded by accuracy alone. */
+static void print_hollow(const compare *c, const tn_pair *p) {
+    const tn_difference *d = &p->accuracy;
+    const bool first = d->value > 0;
+    const double won = c->result.contestant[first ? p->first : p->second].balanced_accuracy;
+    const double lost = c->result.contestant[first ? p->second : p->first].balanced_accuracy;
+    if (d->holm_p < level && won <= lost)
+        printf("    ... yet not by telling the classes apart: its balanced accuracy is %.4f, the "
+               "other's %.4f\n",
+               won, lost);
+}
+
 static void print_pair(const compare *c, const tn_pair *p) {
     char x[48], y[48], z[32], u[32];
     printf("\n%s against %s\n", c->name[p->first], c->name[p->second]);
@@ -145,7 +157,8 @@ static void print_pair(const compare *c, const tn_pair *p) {
            "p %s\n",
            p->accuracy.value, p->only_first, p->only_second, chance(p->accuracy.test_p, z),
            range(p->accuracy.interval, y), chance(p->accuracy.bootstrap_p, u));
-    print_verdict(c, p, &p->accuracy, "answers better");
+    print_verdict(c, p, &p->accuracy, "is right more often");
+    print_hollow(c, p);
 }
 
 static void print_text(const compare *c) {

@@ -219,6 +219,17 @@ static void print_external(const tn_valid_report *r, FILE *to) {
                 figure(r->internal.images.figure[f], x), figure(s->images.figure[f], y),
                 figure(r->drop[f].drop, z), range(r->drop[f].interval, u));
     }
+    const int positive = r->model->positive;
+    if (positive >= 0) {
+        const tn_assessment *a = &r->internal.images, *b = &s->images;
+        fprintf(
+            to,
+            "\"%s\" is %.1f %% of the internal list and %.1f %% of the external one: accuracy, "
+            "predictive values, F1, average precision, loss and Brier score move with that share "
+            "alone; AUC, balanced accuracy, sensitivity and specificity do not.\n",
+            r->model->names[positive], 100 * (double)a->by_class[positive].truths / (double)a->n,
+            100 * (double)b->by_class[positive].truths / (double)b->n);
+    }
     fprintf(to, "A positive drop of loss, Brier score or calibration error is a gain.\n");
 }
 

@@ -66,6 +66,44 @@ static tn_status assess_classes(const tn_predictions *p, const int *cluster, tn_
     return TN_OK;
 }
 
+/* Independent units among the images that are (or are not) of the class; class -1: of all. */
+static tn_status count_units(const tn_predictions *p, const int *cluster, int class, bool is,
+                             int *units) {
+    int most = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (cluster && cluster[i] > most) most = cluster[i];
+    unsigned char *seen = calloc((size_t)most + 1, 1);
+    if (!seen) return tn_fail("figures: out of memory");
+    *units = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        if (class >= 0 && (p->truth[i] == class) != is) continue;
+        if (!cluster || !seen[cluster[i]]++) ++*units;
+        if (cluster) seen[cluster[i]] = 1;
+    }
+    free(seen);
+    return TN_OK;
+}
+
+/* Shares of all or none: every resample is like the data, which does not make them certain. */
+static tn_status widen_edges(const tn_predictions *p, const tn_assess_options *o,
+                             tn_assessment *a) {
+    static const struct {
+        tn_figure figure;
+        bool of_positive, of_negative;
+    } share[] = {{TN_FIGURE_ACCURACY, false, false},
+                 {TN_FIGURE_SENSITIVITY, true, false},
+                 {TN_FIGURE_SPECIFICITY, false, true}};
+    for (size_t i = 0; i < sizeof share / sizeof *share; i++) {
+        const tn_figure f = share[i].figure;
+        if (a->resamples == 0 || tn_interval_is(a->interval[f]) || isnan(a->figure[f])) continue;
+        const int class = share[i].of_positive || share[i].of_negative ? a->positive : -1;
+        int units = 0;
+        TN_TRY(count_units(p, o->cluster, class, share[i].of_positive, &units));
+        a->interval[f] = tn_interval_at_edge(a->figure[f], units);
+    }
+    return TN_OK;
+}
+
 static tn_status find_intervals(const tn_predictions *p, const tn_assess_options *o,
                                 const tn_evaluator *e, tn_assessment *a) {
     tn_resampler resampler;
@@ -78,7 +116,7 @@ static tn_status find_intervals(const tn_predictions *p, const tn_assess_options
     TN_TRY(status);
     const int class = ranked_class(p, &o->decision);
     if (class >= 0) a->interval[TN_FIGURE_AUC] = a->by_class[class].auc_interval;
-    return TN_OK;
+    return widen_edges(p, o, a);
 }
 
 static tn_status fill(const tn_predictions *p, const tn_assess_options *o, const tn_evaluator *e,

@@ -30,7 +30,8 @@ typedef struct tn_assessment {
     int fewest;    /* of them in the smallest class */
     int resamples; /* drawn */
     double figure[TN_FIGURES];
-    /* AUC of a positive class (or of two): DeLong; everything else: bootstrap. */
+    /* AUC of a positive class (or of two): DeLong; accuracy, sensitivity and specificity of exactly
+     * 0 or 1: tn_interval_at_edge; everything else: bootstrap. */
     tn_interval interval[TN_FIGURES];
     size_t *confusion;          /* (classes, classes): [truth][answer] */
     tn_class_figures *by_class; /* [classes] */

@@ -147,6 +147,12 @@ tn_interval tn_percentiles(double *values, size_t n) {
     return (tn_interval){quantile(values, defined, 0.025), quantile(values, defined, 0.975)};
 }
 
+tn_interval tn_interval_at_edge(double share, int units) {
+    if (units < 1 || (share != 0 && share != 1)) return tn_interval_none;
+    const double far = pow(0.025, 1.0 / units);
+    return share == 1 ? (tn_interval){far, 1} : (tn_interval){0, 1 - far};
+}
+
 /* ---- drawing ---- */
 
 /* value[d * figures + f] */

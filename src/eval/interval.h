@@ -56,6 +56,10 @@ tn_status tn_bootstrap(const tn_resampler *resampler, int draws, int figures,
                        tn_statistic_fn *statistic, const void *context, tn_interval *interval,
                        double *values);
 
+/* 95 % interval of a share of which all (share 1) or none (share 0) of `units` independent units
+ * were seen to have it: exact (Clopper, Pearson, 1934), where resamples cannot say anything. */
+tn_interval tn_interval_at_edge(double share, int units);
+
 /* The interval of values as they come (NaN among them); `values` is sorted. */
 tn_interval tn_percentiles(double *values, size_t n);
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,30 +209,4 @@ char *tn_metric_text(double value, char *text) {
     else
         snprintf(text, ROOM, "null");
     return text;
-}
-
-void tn_metrics_json(const tn_metrics *m, FILE *to) {
-    const struct {
-        const char *name;
-        double value;
-    } field[] = {{"loss", m->loss},
-                 {"accuracy", m->accuracy},
-                 {"auc", m->auc},
-                 {"balanced_accuracy", m->balanced_accuracy},
-                 {"sensitivity", m->sensitivity},
-                 {"specificity", m->specificity},
-                 {"f1", m->f1}};
-    char text[32];
-    fprintf(to, "\"n\":%zu", m->n);
-    for (size_t i = 0; i < sizeof field / sizeof *field; i++)
-        fprintf(to, ",\"%s\":%s", field[i].name, tn_metric_text(field[i].value, text));
-    fprintf(to, ",\"confusion\":[");
-    for (int t = 0; t < m->classes; t++) {
-        fprintf(to, "%s[", t ? "," : "");
-        for (int p = 0; p < m->classes; p++)
-            fprintf(to, "%s%zu", p ? "," : "",
-                    m->confusion[(size_t)t * (size_t)m->classes + (size_t)p]);
-        fprintf(to, "]");
-    }
-    fprintf(to, "]");
 }

@@ -1,14 +1,14 @@
-/* How well probabilities match truths.
+/* How well probabilities match truths: the quick figures of training's epochs. What valid reports,
+ * with intervals, is in assessment.h.
  *
  * What is undefined (the sensitivity of no positive case, the precision of a class never predicted)
- * is NaN, never a number that looks like a result; tn_metric_text and JSON show it as null. */
+ * is NaN, never a number that looks like a result; tn_metric_text shows it as null. */
 #ifndef TN_EVAL_METRICS_H
 #define TN_EVAL_METRICS_H
 
 #include "layers/device/status.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,10 +65,6 @@ int tn_argmax(const float *probability, int classes);
 
 /* "0.8125", or "null" where undefined; `text` has room for 32. Returns text. */
 char *tn_metric_text(double value, char *text);
-
-/* The members of a JSON object, without braces: "n":..,"loss":..,"accuracy":..,"auc":..,
- * "balanced_accuracy":..,"sensitivity":..,"specificity":..,"f1":..,"confusion":[[..],..]. */
-void tn_metrics_json(const tn_metrics *metrics, FILE *to);
 
 #ifdef __cplusplus
 }
