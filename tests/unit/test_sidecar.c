@@ -1,6 +1,7 @@
 /* The note beside a weights file: what is written comes back; damage is refused by name. */
 #include "src/data/sidecar.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,6 +72,50 @@ static void comes_back(void **state) {
     tn_sidecar_free(&r);
 }
 
+static void calibration_comes_back(void **state) {
+    (void)state;
+    tn_sidecar s = example(), r;
+    bool found;
+    s.calibrated = true;
+    s.calibration = (tn_calibration){.temperature = 1.0 / 3,
+                                     .loss_before = 0.5,
+                                     .loss_after = 0.25,
+                                     .list = "a \"b\".list",
+                                     .list_digest = UINT64_MAX - 1,
+                                     .weights_digest = 7,
+                                     .images = 90,
+                                     .threshold = 0.1,
+                                     .wanted_sensitivity = 0.95,
+                                     .sensitivity = 0.96,
+                                     .specificity = 0,
+                                     .positives = 76};
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    if (tn_sidecar_read(weights, &r, &found) != TN_OK) fail_msg("%s", tn_error());
+    const tn_calibration *c = &r.calibration;
+    assert_true(r.calibrated && c->temperature == 1.0 / 3 && c->threshold == 0.1);
+    assert_true(c->list_digest == UINT64_MAX - 1 && c->weights_digest == 7 && c->images == 90);
+    assert_true(c->wanted_sensitivity == 0.95 && c->sensitivity == 0.96 && c->positives == 76);
+    assert_string_equal(c->list, "a \"b\".list");
+    tn_sidecar_free(&r);
+    s.calibration.threshold = NAN;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    assert_int_equal(tn_sidecar_read(weights, &r, &found), TN_OK);
+    assert_true(isnan(r.calibration.threshold) && isnan(r.calibration.wanted_sensitivity));
+    tn_sidecar_free(&r);
+    /* a temperature that cannot be, and a threshold of no class */
+    s.calibration.temperature = 0;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    assert_int_equal(tn_sidecar_read(weights, &r, &found), TN_FAIL);
+    assert_non_null(strstr(tn_error(), "temperature"));
+    s.calibration.temperature = 1;
+    s.calibration.threshold = 0.5;
+    s.calibration.wanted_sensitivity = 0.5;
+    s.positive = NULL;
+    assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+    assert_int_equal(tn_sidecar_read(weights, &r, &found), TN_FAIL);
+    assert_non_null(strstr(tn_error(), "no \"positive\" class"));
+}
+
 static void none_is_no_error(void **state) {
     (void)state;
     tn_sidecar r;
@@ -125,6 +170,7 @@ static void every_truncation_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(calibration_comes_back, setup, teardown),
         cmocka_unit_test(none_is_no_error),
         cmocka_unit_test_setup_teardown(damage_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(every_truncation_is_refused, setup, teardown),
