@@ -56,7 +56,7 @@ static tn_status numbers(expected *e, char **rest, double *v, int n) {
 
 /* ---- the net ---- */
 
-static void fill(tn_net *net, double gain) {
+void tn_parity_fill(tn_net *net, double gain) {
     for (int i = 0; i < net->plan.n_params; i++) {
         tn_param *p = &net->param[i];
         const double bound = gain * sqrt(6.0 / (p->spec->fan_in > 0 ? p->spec->fan_in : 1));
@@ -72,10 +72,14 @@ static void fill(tn_net *net, double gain) {
     }
 }
 
+tn_real tn_parity_pixel(size_t i) {
+    return (tn_real)(float)uniform(IMAGE_STREAM, i);
+}
+
 static void fill_input(const tn_run *run) {
     const tn_tensor in = tn_run_input(run);
     for (size_t i = 0; i < tn_elements(&in); i++)
-        tn_data(&in)[i] = (tn_real)(float)uniform(IMAGE_STREAM, i);
+        tn_data(&in)[i] = tn_parity_pixel(i);
 }
 
 /* Relative L2 norm of what `delta` lacks of the fixture's summary (norm, then sums under random
@@ -186,7 +190,7 @@ static tn_status compare(tn_net *net, expected *e, tn_parity *out) {
     const int n = net->plan.n_params;
     double **old = calloc((size_t)n, sizeof *old);
     tn_status status = old ? TN_OK : tn_fail("out of memory");
-    fill(net, e->gain);
+    tn_parity_fill(net, e->gain);
     for (int i = 0; i < n && status == TN_OK; i++) {
         const size_t count = net->param[i].spec->count;
         old[i] = malloc(count * sizeof **old);

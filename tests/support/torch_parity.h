@@ -5,7 +5,7 @@
 #ifndef TN_TESTS_TORCH_PARITY_H
 #define TN_TESTS_TORCH_PARITY_H
 
-#include "layers/device/status.h"
+#include "src/net/net.h"
 
 #include <stdbool.h>
 
@@ -20,5 +20,9 @@ typedef struct tn_parity {
 /* Runs cfg/<net>.cfg as the fixture says and compares. `smooth`: with mish in place of relu,
  * against <net>-smooth.txt: no rounding can flip it, so single precision can be held to its own. */
 tn_status tn_parity_run(const char *net, bool smooth, tn_parity *out);
+
+/* The weights that make_torch.py gives a net, and element i of its images (n,h,w,c). */
+void tn_parity_fill(tn_net *net, double gain);
+tn_real tn_parity_pixel(size_t i);
 
 #endif
