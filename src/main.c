@@ -29,6 +29,7 @@ static const command classifier_commands[] = {
     {"label", tn_cmd_label, "the class of each image of the test list"},
     {"csv", tn_cmd_csv, "the most probable classes of each image of the test list"},
     {"try", tn_cmd_try, "what each layer makes of one image"},
+    {"gradcam", tn_cmd_gradcam, "shows which places of an image speak for a class"},
     {"demo", tn_cmd_demo, "scores drawn into a video's or a camera's frames"},
     {"summary", tn_cmd_summary, "layers, shapes, parameters, multiply-adds of a cfg"},
     {0},

@@ -13,7 +13,7 @@ const char *tn_picture_kind_name(tn_picture_kind kind) {
 
 /* ---- options ---- */
 
-static tn_status read_roi(const char *text, double roi[4]) {
+tn_status tn_picture_read_roi(const char *text, double roi[4]) {
     const char *at = text;
     for (int i = 0; i < 4; i++) {
         char number[32];
@@ -62,7 +62,7 @@ tn_status tn_picture_plan_open(tn_picture_plan *plan, const tn_model *model,
                  : crops               ? TN_PICTURE_ASSUMED_CROP
                                        : TN_PICTURE_FRAME;
     plan->prepared = o->cropped || plan->kind == TN_PICTURE_ASSUMED_CROP;
-    if (o->roi) return read_roi(o->roi, plan->roi);
+    if (o->roi) return tn_picture_read_roi(o->roi, plan->roi);
     return o->xml ? read_case(plan, o->xml) : TN_OK;
 }
 
@@ -74,23 +74,22 @@ void tn_picture_plan_close(tn_picture_plan *plan) {
 
 /* ---- the nodule ---- */
 
-static tn_status find_mark(const tn_picture_plan *plan, const char *path,
-                           const tn_ddti_mark **mark) {
-    const tn_ddti_case *record = plan->record;
+tn_status tn_picture_find_mark(const tn_ddti_case *record, const char *xml, const char *path,
+                               const tn_ddti_mark **mark) {
     const char *slash = strrchr(path, '/');
     int number = 0, k = 0, used = 0;
     *mark = NULL;
     if (sscanf(slash ? slash + 1 : path, "%7d_%7d.%n", &number, &k, &used) == 2 && used > 0) {
         if (number != record->number)
-            return tn_fail("%s is an image of case %d, but %s describes case %d", path, number,
-                           plan->xml, record->number);
+            return tn_fail("%s is an image of case %d, but %s describes case %d", path, number, xml,
+                           record->number);
         *mark = tn_ddti_case_mark(record, k);
-        if (!*mark) return tn_fail("%s has no <mark> for image %d", plan->xml, k);
+        if (!*mark) return tn_fail("%s has no <mark> for image %d", xml, k);
         return TN_OK;
     }
     if (record->mark_count != 1)
         return tn_fail("%s marks %d images, and %s is not named NUMBER_K.jpg to tell which it is",
-                       plan->xml, record->mark_count, path);
+                       xml, record->mark_count, path);
     *mark = &record->marks[0];
     return TN_OK;
 }
@@ -99,7 +98,7 @@ static tn_status find_outline(const tn_picture_plan *plan, const char *path, con
                               tn_ddti_box *box) {
     enum { ROOM = 256 };
     const tn_ddti_mark *mark;
-    TN_TRY(find_mark(plan, path, &mark));
+    TN_TRY(tn_picture_find_mark(plan->record, plan->xml, path, &mark));
     if (mark->svg == TN_DDTI_SVG_INVALID)
         return tn_fail("%s: the outline of image %d cannot be read: %s", plan->xml, mark->image,
                        mark->why ? mark->why : "no such text");

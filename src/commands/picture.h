@@ -47,6 +47,14 @@ tn_status tn_picture_plan_open(tn_picture_plan *plan, const tn_model *model,
                                const tn_picture_options *options);
 void tn_picture_plan_close(tn_picture_plan *plan);
 
+/* The mark of a case (read from `xml`) on the image at `path`: by its name NUMBER_K.jpg, else the
+ * only one there is. */
+tn_status tn_picture_find_mark(const tn_ddti_case *record, const char *xml, const char *path,
+                               const tn_ddti_mark **mark);
+
+/* "x,y,w,h" in pixels. */
+tn_status tn_picture_read_roi(const char *text, double roi[4]);
+
 /* Reads an image and does to it what was done in training; at its own size. */
 tn_status tn_picture_load(const tn_picture_plan *plan, const char *path, tn_image *out);
 

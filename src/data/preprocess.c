@@ -12,23 +12,31 @@ static int place(double centre, int side, int length) {
     return start < lo ? lo : start > hi ? hi : start;
 }
 
-tn_status tn_crop_square(const tn_image *frame, double x, double y, double w, double h,
-                         double margin, tn_image *out) {
-    *out = (tn_image){0};
+tn_status tn_crop_square_place(int frame_w, int frame_h, double x, double y, double w, double h,
+                               double margin, int *left, int *top, int *side) {
     if (!isfinite(x) || !isfinite(y) || !(w > 0) || !(h > 0) || !isfinite(w) || !isfinite(h))
         return tn_fail("region %g,%g,%g,%g: x, y and a width and height above 0 expected", x, y, w,
                        h);
     if (!(margin >= 0 && margin <= 10)) return tn_fail("crop margin %g: 0 to 10 expected", margin);
-    if (x >= frame->w || y >= frame->h || x + w <= 0 || y + h <= 0)
-        return tn_fail("region %g,%g,%g,%g lies outside the image of %d x %d", x, y, w, h, frame->w,
-                       frame->h);
-    double side = round(fmax(w, h) * (1 + 2 * margin));
-    if (side > TN_IMAGE_MAX_SIDE)
+    if (x >= frame_w || y >= frame_h || x + w <= 0 || y + h <= 0)
+        return tn_fail("region %g,%g,%g,%g lies outside the image of %d x %d", x, y, w, h, frame_w,
+                       frame_h);
+    double n = round(fmax(w, h) * (1 + 2 * margin));
+    if (n > TN_IMAGE_MAX_SIDE)
         return tn_fail("region %g,%g,%g,%g with margin %g is %g pixels wide; at most %d are cut", x,
-                       y, w, h, margin, side, TN_IMAGE_MAX_SIDE);
-    int n = side < 1 ? 1 : (int)side;
-    return tn_image_crop(frame, place(x + w / 2, n, frame->w), place(y + h / 2, n, frame->h), n, n,
-                         out);
+                       y, w, h, margin, n, TN_IMAGE_MAX_SIDE);
+    *side = n < 1 ? 1 : (int)n;
+    *left = place(x + w / 2, *side, frame_w);
+    *top = place(y + h / 2, *side, frame_h);
+    return TN_OK;
+}
+
+tn_status tn_crop_square(const tn_image *frame, double x, double y, double w, double h,
+                         double margin, tn_image *out) {
+    int left = 0, top = 0, side = 0;
+    *out = (tn_image){0};
+    TN_TRY(tn_crop_square_place(frame->w, frame->h, x, y, w, h, margin, &left, &top, &side));
+    return tn_image_crop(frame, left, top, side, side, out);
 }
 
 tn_status tn_input_format_create(const tn_preprocess *preprocess, int h, int w, int c,

@@ -19,6 +19,10 @@ extern "C" {
 tn_status tn_crop_square(const tn_image *frame, double x, double y, double w, double h,
                          double margin, tn_image *out);
 
+/* Where in a frame of frame_w x frame_h pixels that square lies: (x, y) may be outside. */
+tn_status tn_crop_square_place(int frame_w, int frame_h, double x, double y, double w, double h,
+                               double margin, int *left, int *top, int *side);
+
 /* Size and numbers of a net's input: (h, w, c), x = (v / 255 - mean[channel]) / std[channel]. */
 typedef struct tn_input_format {
     int h, w, c;

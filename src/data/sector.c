@@ -86,8 +86,7 @@ tn_status tn_crop_nodule(const tn_image *frame, double x, double y, double w, do
     return status;
 }
 
-tn_status tn_crop_sector(const tn_image *frame, tn_image *out) {
-    tn_sector box = tn_find_sector(frame);
+tn_status tn_crop_box(const tn_image *frame, tn_sector box, tn_image *out) {
     int side = box.w > box.h ? box.w : box.h;
     TN_TRY(tn_image_create(side, side, frame->c, out));
     size_t c = (size_t)frame->c, row = (size_t)box.w * c;
@@ -96,4 +95,8 @@ tn_status tn_crop_sector(const tn_image *frame, tn_image *out) {
         memcpy(out->data + ((size_t)(top + y) * (size_t)side + (size_t)left) * c,
                frame->data + ((size_t)(box.y + y) * (size_t)frame->w + (size_t)box.x) * c, row);
     return TN_OK;
+}
+
+tn_status tn_crop_sector(const tn_image *frame, tn_image *out) {
+    return tn_crop_box(frame, tn_find_sector(frame), out);
 }

@@ -32,6 +32,9 @@ tn_status tn_sector_only(const tn_image *frame, double x, double y, double w, do
 tn_status tn_crop_nodule(const tn_image *frame, double x, double y, double w, double h,
                          double margin, tn_image *out);
 
+/* The part of an image that `box` names (inside it), in the middle of a black square. */
+tn_status tn_crop_box(const tn_image *image, tn_sector box, tn_image *out);
+
 /* The picture in the middle of a black square: nothing is squashed. */
 tn_status tn_crop_sector(const tn_image *frame, tn_image *out);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *tn_heat_method_name(tn_heat_method method) {
     static const char *const names[TN_HEAT_METHODS] = {"gradcam", "gradcam++", "layercam",
@@ -109,6 +110,17 @@ tn_status tn_heat_resize(const tn_heat *heat, int h, int w, tn_heat *out) {
             out->value[(size_t)y * (size_t)w + (size_t)x] = a + fy * (b - a);
         }
     }
+    return TN_OK;
+}
+
+tn_status tn_heat_crop(const tn_heat *heat, int x, int y, int h, int w, tn_heat *out) {
+    if (x < 0 || y < 0 || x + w > heat->w || y + h > heat->h)
+        return tn_fail("%d x %d places from (%d, %d) of a map of %d x %d", w, h, x, y, heat->w,
+                       heat->h);
+    TN_TRY(tn_heat_create(h, w, out));
+    for (int r = 0; r < h; r++)
+        memcpy(out->value + (size_t)r * (size_t)w,
+               heat->value + (size_t)(y + r) * (size_t)heat->w + x, (size_t)w * sizeof(float));
     return TN_OK;
 }
 

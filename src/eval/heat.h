@@ -49,6 +49,9 @@ void tn_heat_normalise(tn_heat *heat);
 /* Bilinear, pixel centres at half-integers, borders repeated. */
 tn_status tn_heat_resize(const tn_heat *heat, int h, int w, tn_heat *out);
 
+/* The h x w places from (x, y) on, which lie inside. */
+tn_status tn_heat_crop(const tn_heat *heat, int x, int y, int h, int w, tn_heat *out);
+
 /* Spearman's rank correlation of two maps of one size, ties at their mean rank; 0 when either is
  * constant. 1: the same order of places. */
 tn_status tn_heat_correlation(const tn_heat *a, const tn_heat *b, double *out);

@@ -17,6 +17,7 @@ tn_status tn_pointing_measure(const tn_heat *heat, const tn_image *regions, tn_p
         nodule += v * region[TN_REGION_NODULE] / 255;
         outside += v * (255 - region[TN_REGION_PICTURE]) / 255;
         out->area += region[TN_REGION_NODULE] / 255.0 / (double)n;
+        out->outside_area += (255 - region[TN_REGION_PICTURE]) / 255.0 / (double)n;
         if (large.value[i] > large.value[hottest]) hottest = i;
     }
     tn_heat_free(&large);
@@ -26,4 +27,10 @@ tn_status tn_pointing_measure(const tn_heat *heat, const tn_image *regions, tn_p
     out->outside = outside / all;
     out->hit = regions->data[TN_REGION_CHANNELS * hottest + TN_REGION_NODULE] >= 128;
     return TN_OK;
+}
+
+void tn_pointing_keep_picture(tn_image *image, const tn_image *regions) {
+    for (size_t i = 0; i < (size_t)image->h * (size_t)image->w; i++)
+        if (regions->data[TN_REGION_CHANNELS * i + TN_REGION_PICTURE] < 128)
+            for (int c = 0; c < image->c; c++) image->data[i * (size_t)image->c + (size_t)c] = 0;
 }

@@ -6,7 +6,7 @@
 #ifndef TN_DATA_DDTI_CASE_H
 #define TN_DATA_DDTI_CASE_H
 
-#include "layers/device/status.h"
+#include "src/data/image.h"
 
 #include <stddef.h>
 
@@ -98,6 +98,10 @@ tn_status tn_ddti_mark_read_svg(tn_ddti_mark *mark, const char *json);
  * after clamping. *clamped (may be NULL) is set to whether a point lay outside. */
 int tn_ddti_region_box(const tn_ddti_region *region, int width, int height, tn_ddti_box *out,
                        int *clamped);
+
+/* Sets channel `channel` to 255 in every pixel whose centre lies inside a region's outline (closed
+ * from its last point to its first; nonzero winding). */
+void tn_ddti_region_fill(const tn_ddti_region *region, tn_image *image, int channel);
 
 /* The usable outlines of a mark, by the size of their boxes, largest first: writes at most `room`
  * boxes and returns how many there are. outline[i] (may be NULL) is the region's index. This is the
