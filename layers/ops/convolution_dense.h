@@ -24,6 +24,7 @@ enum {
     MAX_PHASES = 4,
     BLOCK = 512,
     DEPTH = 256,
+    BIT = 16, /* channels packed at a time */
     SLAB_BYTES = 256 << 10,
     LEAST_POSITIONS = 48,
 };
@@ -96,17 +97,19 @@ TILES(1)
 TILES(2)
 TILES(3)
 TILES(4)
-TILES(5) TILES(6)
+TILES(5)
+TILES(6)
 #if TN_TILE_MOST_ROWS > 6
-    TILES(7) TILES(8)
+TILES(7)
+TILES(8)
 #endif
 
 #define BOTH(rows)                                                                                 \
     { tile_##rows##_1, tile_##rows##_2 }
-        static const tile_function tile_table[TN_TILE_ROWS][2] = {
-            BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
+    static const tile_function tile_table[TN_TILE_ROWS][2] = {
+        BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
 #if TN_TILE_MOST_ROWS > 6
-            BOTH(7), BOTH(8),
+        BOTH(7), BOTH(8),
 #endif
 };
 
@@ -315,23 +318,31 @@ static size_t weight_at(const state *s, int taps, int group, int made, int read)
     return ((g * s->read + read) * s->made + made) * taps;
 }
 
+static void pack_bit(const float *w, int channels, size_t next, int lanes, size_t across,
+                     float *packed) {
+    for (int l = 0; l < lanes; l++)
+        for (int c = 0; c < channels; c++) packed[c * TN_PANEL + l] = w[l * across + c * next];
+    for (int l = lanes; l < TN_PANEL; l++)
+        for (int c = 0; c < channels; c++) packed[c * TN_PANEL + l] = 0;
+}
+
 /* One block's part of a panel: (tap y, tap x, channel, lane). */
 static void pack_block(const state *s, const tn_convolution_attr *a, const phase *p,
                        const float *master, int group, int first, int from, int to, float *packed) {
     const int taps = a->kh * a->kw, channels = to - from;
     const int left = s->made - first, lanes = left < TN_PANEL ? left : TN_PANEL;
-    const size_t next = (size_t)(s->backward ? s->made : 1) * taps; /* channel to channel */
+    const size_t next = (size_t)(s->backward ? s->made : 1) * taps;   /* channel to channel */
+    const size_t across = (size_t)(s->backward ? 1 : s->read) * taps; /* lane to lane */
     for (int ty = 0; ty < p->y->taps; ty++)
         for (int tx = 0; tx < p->x->taps; tx++) {
             const int tap =
                 (p->y->tap + ty * p->y->tap_step) * a->kw + p->x->tap + tx * p->x->tap_step;
-            for (int l = 0; l < lanes; l++) {
-                const float *w = master + weight_at(s, taps, group, first + l, from) + tap;
-                for (int c = 0; c < channels; c++) packed[c * TN_PANEL + l] = w[c * next];
+            const float *w = master + weight_at(s, taps, group, first, from) + tap;
+            for (int c = 0; c < channels; c += BIT) { /* both sides stay in the cache */
+                const int bit = channels - c < BIT ? channels - c : BIT;
+                pack_bit(w + c * next, bit, next, lanes, across, packed);
+                packed += (size_t)bit * TN_PANEL;
             }
-            for (int c = 0; c < channels; c++)
-                for (int l = lanes; l < TN_PANEL; l++) packed[c * TN_PANEL + l] = 0;
-            packed += (size_t)channels * TN_PANEL;
         }
 }
 
@@ -429,7 +440,7 @@ static int find_positions(const state *s, const phase *p, const tn_tensor *made,
 
 /* All positions by one panel and one chunk. */
 static void make_panel(const workplace *w, int pitch, int positions, tn_dense_tile *t,
-                       const float *slab, float *made, int lanes) {
+                       const float *slab, float *made, int lanes, const float *next, int depth) {
     const int tiles = (positions + TN_TILE_ROWS - 1) / TN_TILE_ROWS;
     for (int i = 0, from = 0; i < tiles; i++) {
         const int to = (int)((long)positions * (i + 1) / tiles), rows = to - from;
@@ -438,6 +449,7 @@ static void make_panel(const workplace *w, int pitch, int positions, tn_dense_ti
             t->made[q] = made + w->made_at[from + q];
         }
         t->ahead = to < positions ? (w->read_at[to] - w->read_at[from]) * pitch : 0;
+        t->next = next + i * depth;
         from = to;
         if (lanes % TN_VECTOR == 0)
             tile_table[rows - 1][lanes > TN_VECTOR](t);
@@ -465,10 +477,14 @@ static void make_phase(const state *s, const workplace *w, const tn_tensor *made
                                .pieces = s->chunk[c].pieces,
                                .weights = s->packed + p->weights_at + (at + depth) * TN_PANEL,
                                .add = add || depth > 0};
+            /* The next chunk follows this one; the next panel's first comes after the last. */
+            const bool last = c + 1 == p->chunk_from[index + 1];
+            const size_t next =
+                (last ? p->depth - (depth - before) : (size_t)s->chunk[c].depth) * TN_PANEL;
             t.streams = s->streams && !add && (size_t)s->chunk[c].depth == p->depth;
             make_panel(w, b->pitch, positions, &t, w->slab + (size_t)g * s->read,
                        tn_data(made) + (size_t)(first_group + g) * s->made + panel * TN_PANEL,
-                       lanes);
+                       lanes, t.weights + next, s->chunk[c].depth);
             depth += (size_t)s->chunk[c].depth;
         }
     }
@@ -536,18 +552,25 @@ static tn_status backward_data(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
-/* Measured on Zen 3 (two cores, GFLOP/s): oneDNN 2.6 is ahead forward in 1x1 kernels of stride 1
- * (150 to 175 against 120 to 150) and where an image is read (167 against 120), behind in all else
- * (3x3: 90 against 150). */
-static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {
+/* Where oneDNN 2.6 is ahead, measured on Zen 3 (two cores, GFLOP/s): 1x1 kernels of stride 1, 150
+ * to 160 against 125 to 155, and reading an image, 167 against 120; in all else it is behind (3x3:
+ * 90 against 150). It cannot add to a gradient: large ones would pass through memory twice more. */
+static bool library_leads(const tn_op_run *r, bool backward) {
+    enum { LARGE = 32 << 20 };
     const tn_convolution_attr *a = r->op->attr;
-    const bool narrow = r->in[0].c / a->groups < 16;
-    if (TN_DNNL && a->groups == 1 && (narrow || a->kh * a->kw == 1)) return TN_REFUSED;
-    return prepare(r, k, false);
+    if (!TN_DNNL || a->groups > 1) return false;
+    const bool pixels = a->kh * a->kw == 1 && a->stride_y == 1 && a->stride_x == 1;
+    if (backward)
+        return pixels && !(r->accumulate[0] && tn_elements(&r->in[0]) * sizeof(float) >= LARGE);
+    return pixels || r->in[0].c < 16;
+}
+
+static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {
+    return library_leads(r, false) ? TN_REFUSED : prepare(r, k, false);
 }
 
 static tn_status prepare_backward(tn_op_run *r, tn_kernel_run *k) {
-    return prepare(r, k, true);
+    return library_leads(r, true) ? TN_REFUSED : prepare(r, k, true);
 }
 
 const tn_kernel TN_ISA(tn_convolution_forward_dense) = {TN_ISA_TEXT, prepare_forward, forward,

@@ -34,6 +34,7 @@ typedef struct tn_dense_tile {
     int pieces;
     const float *weights; /* (depth of all pieces, TN_PANEL) */
     ptrdiff_t ahead;      /* from here to what the next tile reads */
+    const float *next;    /* weights of the next panel, as much as this tile fetches ahead */
     bool add;             /* to what made holds */
     bool streams;         /* made is aligned and nobody reads it soon */
 } tn_dense_tile;
@@ -71,6 +72,7 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int rows, int v
     enum { LINE = 16 }; /* floats of a cache line */
     tn_vector sum[TN_TILE_ROWS][2];
     const float *w = t->weights;
+    const float *next = t->next;
     const ptrdiff_t ahead = t->ahead;
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = tn_vector_zero();
@@ -84,10 +86,12 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int rows, int v
         for (int i = 0; i < rows; i++) from[i] = t->read[i] + t->piece[q].at;
         ptrdiff_t d = 0;
         for (; d + LINE <= depth; d += LINE) {
+            _mm_prefetch((const char *)next, _MM_HINT_T1);
+            next += LINE;
 #pragma GCC unroll 8
             for (int i = 0; i < rows; i++)
                 _mm_prefetch((const char *)(from[i] + d + ahead), _MM_HINT_T0);
-#pragma GCC unroll 16
+#pragma GCC unroll 4
             for (int e = 0; e < LINE; e++, w += TN_PANEL)
                 tn_dense_step(sum, from, d + e, w, rows, vectors);
         }
