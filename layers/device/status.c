@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef tn_fail /* clang-tidy's view of them (status.h) */
+#undef tn_fail_in
+
 enum { MESSAGE_BYTES = 2048 };
 
 static _Thread_local char message[MESSAGE_BYTES];

@@ -78,7 +78,7 @@ static tn_status compare_all(compare *c) {
         if (o.positive < 0)
             return tn_fail("-positive %s: no class of %s", c->positive_name, c->name[0]);
     }
-    const tn_predictions **set = calloc((size_t)c->count, sizeof *set);
+    const tn_predictions **set = calloc((size_t)c->count, sizeof(const tn_predictions *));
     if (!set) return tn_fail("out of memory");
     for (int i = 0; i < c->count; i++) set[i] = &c->set[i];
     const tn_status status = tn_compare(set, c->count, &o, &c->result);

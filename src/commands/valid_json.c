@@ -67,7 +67,7 @@ static bool add_assessment(cJSON *object, const tn_valid_report *r, const tn_ass
 
 static bool add_baseline(cJSON *object, const tn_valid_report *r, const tn_baseline *b) {
     cJSON *o = cJSON_AddObjectToObject(object, "baseline");
-    return o && cJSON_AddStringToObject(o, "class", r->model->names[b->class]) &&
+    return o && cJSON_AddStringToObject(o, "class", r->model->names[b->answer]) &&
            add_figures(o, r, b->figure);
 }
 

@@ -60,7 +60,7 @@ static void print_figures(const tn_valid_report *r, const tn_assessment *a, cons
                           FILE *to) {
     char x[32], y[32], z[32];
     fprintf(to, "%-20s %8s   %-16s   always \"%s\"\n", "", "net", "95 % interval",
-            r->model->names[b->class]);
+            r->model->names[b->answer]);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         const tn_figure f = order[i];
         if (!is_shown(a, r, f)) continue;

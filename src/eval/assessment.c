@@ -154,7 +154,7 @@ void tn_assessment_free(tn_assessment *a) {
 
 static void baseline_of_positive(const tn_assessment *a, double prevalence, tn_baseline *b) {
     const double share = ratio(a->by_class[a->positive].truths, a->n);
-    const bool always = b->class == a->positive;
+    const bool always = b->answer == a->positive;
     double *f = b->figure;
     if (share > 0) f[TN_FIGURE_SENSITIVITY] = always;
     if (share < 1) f[TN_FIGURE_SPECIFICITY] = !always;
@@ -175,13 +175,13 @@ tn_baseline tn_baseline_of(const tn_assessment *a, double prevalence) {
     for (int c = 0; c < a->classes; c++) {
         const size_t truths = a->by_class[c].truths;
         const double share = ratio(truths, a->n);
-        if (truths > a->by_class[b.class].truths) b.class = c;
+        if (truths > a->by_class[b.answer].truths) b.answer = c;
         occurring += truths > 0;
         squares += share * share;
         if (truths) loss -= share * log(share);
     }
     b.figure[TN_FIGURE_LOSS] = loss;
-    b.figure[TN_FIGURE_ACCURACY] = ratio(a->by_class[b.class].truths, a->n);
+    b.figure[TN_FIGURE_ACCURACY] = ratio(a->by_class[b.answer].truths, a->n);
     b.figure[TN_FIGURE_BALANCED_ACCURACY] = 1 / occurring;
     b.figure[TN_FIGURE_BRIER] = 1 - squares;
     b.figure[TN_FIGURE_ECE] = 0;

@@ -46,7 +46,7 @@ void tn_assessment_free(tn_assessment *assessment);
  * for loss, Brier score and calibration error, always giving the classes' shares as probabilities,
  * than which no answer that does not look at the image does better. */
 typedef struct tn_baseline {
-    int class;
+    int answer; /* the class */
     double figure[TN_FIGURES];
 } tn_baseline;
 tn_baseline tn_baseline_of(const tn_assessment *assessment, double prevalence);

@@ -111,7 +111,7 @@ static void take_intervals(contest *c, const double *figure, const tn_interval *
     }
     for (int k = 0; k < o->pairs; k++)
         for (int accuracy = 0; accuracy < 2; accuracy++) {
-            const size_t at = (size_t)(o->contestants * PER_SET + 2 * k + accuracy);
+            const size_t at = (size_t)o->contestants * PER_SET + 2 * (size_t)k + (size_t)accuracy;
             *(accuracy ? &o->pair[k].accuracy : &o->pair[k].auc) =
                 (tn_difference){.value = figure[at],
                                 .interval = interval[at],

@@ -206,7 +206,7 @@ static void the_trivial_answer(void **state) {
     tn_predictions p = two_class(score, truth, 349);
     tn_assessment a = assess(&p, 1, NULL, 50);
     const tn_baseline b = tn_baseline_of(&a, NAN);
-    assert_int_equal(b.class, 1);
+    assert_int_equal(b.answer, 1);
     near(b.figure[TN_FIGURE_ACCURACY], 0.825, 5e-4);
     near(b.figure[TN_FIGURE_F1], 0.904, 5e-4);
     /* a net that always gives the shares is the baseline, in every figure */
