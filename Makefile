@@ -101,6 +101,37 @@ darknet: $(BUILD)/src/main.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# ---- the plugin: the same layers inside a real libdarknet.so ----
+DARKNET ?= /usr/lib/darknet
+DARKNET_PATH := $(abspath $(DARKNET))
+# The two hosts' headers tell themselves apart: only the fork hands a network_state to its layers.
+PLUGIN_HOST = $(if $(shell grep -l 'struct network_state' $(DARKNET_PATH)/include/darknet.h 2>/dev/null),alexeyab,debian)
+PLUGIN ?= darknet-plugin
+PLUGIN_OBJECTS = $(patsubst %.c,$(BUILD)/plugin_$(PLUGIN_HOST)/%.o,$(filter-out src/plugin/main.c src/plugin/host_%.c,\
+	$(wildcard src/plugin/*.c)) src/plugin/host_$(PLUGIN_HOST).c)
+PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy
+.PHONY: plugin plugin-host
+plugin: plugin-host ## ./darknet-plugin for the Darknet built in DARKNET=DIR (default: Debian's package)
+	@$(MAKE) $(PLUGIN)
+plugin-host:
+	@for f in libdarknet.so include/darknet.h; do [ -e $(DARKNET_PATH)/$$f ] || { echo "$(DARKNET_PATH) has no $$f:" \
+	"build that Darknet with LIBSO=1, or install Debian's package darknet (make setup), and name it: make plugin DARKNET=DIR" >&2; exit 1; }; done
+$(BUILD)/plugin_$(PLUGIN_HOST)/host: force
+	@mkdir -p $(@D)
+	@echo '$(DARKNET_PATH) $(PLUGIN_HOST)' | cmp -s - $@ || echo '$(DARKNET_PATH) $(PLUGIN_HOST)' >$@
+$(BUILD)/plugin_$(PLUGIN_HOST)/%.o: %.c $(BUILD)/flags $(BUILD)/plugin_$(PLUGIN_HOST)/host $(wildcard $(DARKNET_PATH)/include/darknet.h)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -isystem $(DARKNET_PATH)/include $(CFLAGS) -MMD -MP -c -o $@ $<
+$(PLUGIN): $(BUILD)/plugin_$(PLUGIN_HOST)/src/plugin/main.o $(PLUGIN_OBJECTS) $(LIB) $(wildcard $(DARKNET_PATH)/libdarknet.so)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PLUGIN_LIBS) $(LDLIBS)
+# One test program of the plugin, with the host that it was built for.
+$(BUILD)/plugin_$(PLUGIN_HOST)/test_%: tests/plugin/test_%.c $(PLUGIN_OBJECTS) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(PLUGIN_OBJECTS) $(LIB) -lcmocka $(PLUGIN_LIBS) $(LDLIBS)
+
 $(LIB): $(OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
@@ -203,6 +234,6 @@ install: darknet ## ./darknet to $(PREFIX)/bin
 compile_commands.json: Makefile
 	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@.new && mv $@.new $@
 clean: ## remove what was built
-	rm -rf build darknet compile_commands.json
+	rm -rf build darknet darknet-plugin compile_commands.json
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

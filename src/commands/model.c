@@ -12,6 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+static const tn_model_engine *engine; /* NULL: our own replicas */
+
+void tn_model_use_engine(const tn_model_engine *e) {
+    engine = e;
+}
+
 void tn_model_options_free(tn_model_options *options) {
     tn_texts_free(&options->net);
     tn_arguments_free(&options->arguments);
@@ -178,7 +184,8 @@ static tn_status open_all(tn_model *m, const tn_model_options *o, tn_model_needs
 tn_status tn_model_open(tn_model *m, const tn_model_options *options, tn_model_needs needs) {
     *m = (tn_model){.positive = -1, .kernels = options->kernels};
     m->threads = tn_cpu_use_threads(options->threads);
-    return open_all(m, options, needs);
+    TN_TRY(open_all(m, options, needs));
+    return engine ? engine->open(m) : TN_OK;
 }
 
 void tn_model_close(tn_model *m) {
@@ -240,8 +247,17 @@ static tn_status check_distribution(const tn_model *m, const float *p, int sampl
                    m->args.cfg);
 }
 
+static tn_status forward_foreign(const tn_model *m, const float *x, int n_valid,
+                                 float *probability) {
+    TN_TRY(engine->forward(m, x, n_valid, probability));
+    for (int i = 0; i < n_valid; i++)
+        TN_TRY(check_distribution(m, probability + (size_t)i * (size_t)m->classes, i));
+    return TN_OK;
+}
+
 tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
                            float *probability) {
+    if (engine) return forward_foreign(m, x, n_valid, probability);
     tn_tensor in = tn_run_input(run);
     const size_t sample = tn_elements(&in) / (size_t)in.n, k = (size_t)m->classes;
     memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);

@@ -61,6 +61,8 @@ typedef struct tn_trainer {
 /* train_setup.c: reads and checks everything, prints what will be done; on failure nothing of an
  * older run has been touched. */
 tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options);
+/* Only reads and checks net, data, lists, backup folder and weights: for a host that trains. */
+tn_status tn_trainer_check(tn_trainer *t, const tn_train_options *options);
 void tn_trainer_close(tn_trainer *t);
 
 /* train_loop.c: trains to the end or until a signal or -stop-after. *interrupted is that signal, -1

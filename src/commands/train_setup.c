@@ -269,14 +269,19 @@ static tn_status make_scores(tn_trainer *t) {
     return tn_scores_create(&t->valid_scores, t->classes, (size_t)t->valid_list.n);
 }
 
-static tn_status open_all(tn_trainer *t) {
+static tn_status read_all(tn_trainer *t) {
     const tn_train_options *o = t->options;
     TN_TRY(tn_net_load(o->model.cfg, o->net.items, o->net.count, &warner, &t->net));
-    const tn_net_keys *k = &t->net->keys;
-    t->batch = k->batch;
-    t->mini_batch = k->batch / k->subdivisions;
+    t->batch = t->net->keys.batch;
+    t->mini_batch = t->batch / t->net->keys.subdivisions;
     TN_TRY(read_data(t));
-    TN_TRY(tn_trainer_make_folder(t));
+    return tn_trainer_make_folder(t);
+}
+
+static tn_status open_all(tn_trainer *t) {
+    const tn_train_options *o = t->options;
+    TN_TRY(read_all(t));
+    const tn_net_keys *k = &t->net->keys;
     TN_TRY(choose_seed(t));
     TN_TRY(start_weights(t));
     TN_TRY(open_loaders(t));
@@ -300,6 +305,21 @@ tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options) {
     t->terminal = isatty(STDERR_FILENO);
     t->threads = tn_cpu_use_threads(options->threads);
     tn_status status = open_all(t);
+    if (status != TN_OK) tn_trainer_close(t);
+    return status;
+}
+
+static tn_status check_all(tn_trainer *t) {
+    TN_TRY(read_all(t));
+    TN_TRY(start_weights(t));
+    TN_TRY(tn_schedule_init(&t->schedule, &t->net->keys, (uint64_t)t->train_list.n,
+                            (uint64_t)t->batch, t->seed));
+    return start_position(t);
+}
+
+tn_status tn_trainer_check(tn_trainer *t, const tn_train_options *options) {
+    *t = (tn_trainer){.options = options, .seed = options->seed};
+    const tn_status status = check_all(t);
     if (status != TN_OK) tn_trainer_close(t);
     return status;
 }

@@ -1,9 +1,10 @@
 /* One layer run by a foreign program: its buffers (NCHW), its parameter memory, its sign of delta.
  *
  * A host such as a real Darknet owns activations and parameters and calls forward and backward
- * itself. A block plans a single section, keeps one replica per mode and batch size, and converts
- * at its edges. Gradients are linear in delta and added to what is there, so a host whose deltas
- * are negative sums over the batch gets its own convention back. */
+ * itself. A block plans a section, or several that refer only to each other, keeps one replica per
+ * mode and batch size, and converts at its edges. Gradients are linear in delta and added to what
+ * is there, so a host whose deltas are negative sums over the batch gets its own convention back.
+ */
 #ifndef TN_NET_BLOCK_H
 #define TN_NET_BLOCK_H
 
@@ -18,6 +19,11 @@ typedef struct tn_block tn_block;
 /* Plans `section` (copied: it may go away) for input images of shape `in`. threads 0: all. */
 tn_status tn_block_create(const tn_section *section, tn_shape in, int threads,
                           const tn_warner *warner, tn_block **out);
+/* As tn_block_create for n sections in a row, whose references are relative or, when the block
+ * starts the net, as in the cfg. Without `input_gradient`, backward computes none (dx must be
+ * NULL). */
+tn_status tn_block_create_many(const tn_section *section, int n, tn_shape in, bool input_gradient,
+                               int threads, const tn_warner *warner, tn_block **out);
 void tn_block_free(tn_block *block);
 
 tn_shape tn_block_output_shape(const tn_block *block);

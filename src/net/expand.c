@@ -8,12 +8,13 @@
 typedef struct expansion {
     const tn_net *net;
     const tn_plan *plan;
-    bool fold;
+    bool fold, verbatim;
     const tn_warner *warner;
     FILE *to;
     bool *live;
-    int *place; /* of each layer's output among the sections written */
-    int n;      /* sections written so far */
+    int *place;           /* of each layer's output among the sections written */
+    int n;                /* sections written so far */
+    tn_expand_span *span; /* of each layer; NULL: not wanted */
     tn_arena arena;
 } expansion;
 
@@ -162,7 +163,8 @@ static tn_status write_layer(expansion *e, int layer) {
         e->place[layer] = layer ? e->place[layer - 1] : -1;
         return TN_OK;
     }
-    if (l->type->expand) {
+    const bool stays = e->verbatim && strcmp(l->type->name, "convolutional") == 0;
+    if (l->type->expand && !stays) {
         warn_of_lost_keys(e, l->section);
         void *values;
         int written = 0;
@@ -192,20 +194,39 @@ static tn_status write_all(expansion *e) {
             e->net->cfg.section[0].file, e->fold ? ", batch norm folded, for inference only" : "");
     write_net(e);
     name_the_input(e);
-    for (int l = 0; l < e->plan->n_layers; l++) TN_TRY(write_layer(e, l));
+    for (int l = 0; l < e->plan->n_layers; l++) {
+        const int first = e->n;
+        TN_TRY(write_layer(e, l));
+        if (e->span) e->span[l] = (tn_expand_span){first, e->n - 1};
+    }
     return ferror(e->to) ? tn_fail("the cfg cannot be written") : TN_OK;
+}
+
+static tn_status expand(expansion *e) {
+    const size_t n = (size_t)e->plan->n_layers;
+    e->live = tn_arena_alloc(&e->arena, n * sizeof *e->live);
+    e->place = tn_arena_alloc(&e->arena, n * sizeof *e->place);
+    tn_status status = TN_FAIL;
+    if (e->live && e->place) {
+        tn_graph_live(e->plan, e->live);
+        status = write_all(e);
+    }
+    tn_arena_free(&e->arena);
+    return status;
 }
 
 tn_status tn_expand_cfg(const tn_net *net, bool fold, const tn_warner *warner, FILE *to) {
     expansion e = {.net = net, .plan = &net->plan, .fold = fold, .warner = warner, .to = to};
-    const size_t n = (size_t)net->plan.n_layers;
-    e.live = tn_arena_alloc(&e.arena, n * sizeof *e.live);
-    e.place = tn_arena_alloc(&e.arena, n * sizeof *e.place);
-    tn_status status = TN_FAIL;
-    if (e.live && e.place) {
-        tn_graph_live(&net->plan, e.live);
-        status = write_all(&e);
-    }
-    tn_arena_free(&e.arena);
-    return status;
+    return expand(&e);
+}
+
+tn_status tn_expand_cfg_spans(const tn_net *net, bool verbatim, const tn_warner *warner, FILE *to,
+                              tn_expand_span *span) {
+    expansion e = {.net = net,
+                   .plan = &net->plan,
+                   .verbatim = verbatim,
+                   .warner = warner,
+                   .to = to,
+                   .span = span};
+    return expand(&e);
 }

@@ -21,6 +21,16 @@ extern "C" {
  * the section, on what has no stock counterpart. */
 tn_status tn_expand_cfg(const tn_net *net, bool fold, const tn_warner *warner, FILE *to);
 
+/* The written sections that a layer became: none when last < first. The first after [net] is 0. */
+typedef struct tn_expand_span {
+    int first, last;
+} tn_expand_span;
+
+/* As tn_expand_cfg without fold; span[net->plan.n_layers] is filled. `verbatim`: [convolutional]
+ * stays as it stands, also with strides that one host ignores. */
+tn_status tn_expand_cfg_spans(const tn_net *net, bool verbatim, const tn_warner *warner, FILE *to,
+                              tn_expand_span *span);
+
 /* Writes the weights that belong to that cfg, atomically. */
 tn_status tn_expand_weights(const tn_net *net, bool fold, const char *path);
 

@@ -1,0 +1,137 @@
+/* darknet-plugin classifier train: everything is checked as ./darknet does, then the host trains.
+ */
+#include "src/commands/train.h"
+#include "src/data/files.h"
+#include "src/plugin/commands.h"
+#include "src/plugin/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int failed(void) {
+    fprintf(stderr, "darknet-plugin classifier train: %s\n", tn_error());
+    return 1;
+}
+
+/* What ./darknet can and a host cannot. */
+static tn_status refuse_options(const tn_train_options *o) {
+    const char *flag = o->resume             ? "-resume"
+                       : o->partial          ? "-partial"
+                       : o->stop_after       ? "-stop-after"
+                       : o->show_images      ? "-show_imgs"
+                       : o->benchmark_loader ? "-benchmark-loader"
+                       : o->kernels          ? "-kernels"
+                                             : NULL;
+    if (!flag) return TN_OK;
+    return tn_fail("%s: the host trains, and cannot do this; ./darknet can", flag);
+}
+
+/* The host reads RGB in 0..1 and takes what it cannot read for a black picture. */
+static tn_status check_images(const tn_trainer *t, const tn_list *list) {
+    const tn_net_keys *k = &t->net->keys;
+    const tn_preprocess *p = &t->preprocess;
+    if (k->channels != 3)
+        return tn_fail("%s: channels=%d, but the host's loader makes 3", t->options->model.cfg,
+                       k->channels);
+    for (int c = 0; c < 3; c++)
+        if (p->input_mean[c] != 0 || p->input_std[c] != 1)
+            return tn_fail("%s: input_mean and input_std are beyond the host's loader",
+                           t->data_path);
+    for (int i = 0; i < list->n; i++) {
+        tn_image image;
+        if (tn_image_load(list->path[i], 3, &image) != TN_OK)
+            return tn_fail_in("%s:%d", list->path_of_list, list->line[i]);
+        tn_image_free(&image);
+        if (tn_labels_find(&t->labels, t->labels.name[list->label[i]]) < 0) return TN_FAIL;
+        if (!strstr(list->path[i], t->labels.name[list->label[i]]))
+            return tn_fail("%s:%d: the host finds \"%s\" nowhere in the path: it takes labels from "
+                           "paths alone",
+                           list->path_of_list, list->line[i], t->labels.name[list->label[i]]);
+    }
+    return TN_OK;
+}
+
+/* Lists and a .data file for the host, in a folder of their own. */
+typedef struct handover {
+    char folder[64], data[96], train[96], valid[96];
+} handover;
+
+static tn_status write_list(const char *path, const tn_list *list) {
+    FILE *to = fopen(path, "w");
+    if (!to) return tn_fail("%s: %s", path, strerror(errno));
+    for (int i = 0; i < list->n; i++) fprintf(to, "%s\n", list->path[i]);
+    return fclose(to) == 0 ? TN_OK : tn_fail("%s: %s", path, strerror(errno));
+}
+
+static tn_status write_data(const tn_trainer *t, const handover *h) {
+    FILE *to = fopen(h->data, "w");
+    if (!to) return tn_fail("%s: %s", h->data, strerror(errno));
+    fprintf(to, "classes=%d\ntrain=%s\nvalid=%s\nlabels=%s\nnames=%s\nbackup=%s\n", t->classes,
+            h->train, t->valid_list.n ? h->valid : h->train, t->data.labels,
+            t->data.names ? t->data.names : t->data.labels, t->paths.folder);
+    if (t->data.top) fprintf(to, "top=%d\n", t->data.top);
+    return fclose(to) == 0 ? TN_OK : tn_fail("%s: %s", h->data, strerror(errno));
+}
+
+static tn_status hand_over(const tn_trainer *t, handover *h) {
+    snprintf(h->folder, sizeof h->folder, "/tmp/darknet-plugin-XXXXXX");
+    if (!mkdtemp(h->folder)) return tn_fail("%s: %s", h->folder, strerror(errno));
+    snprintf(h->data, sizeof h->data, "%s/net.data", h->folder);
+    snprintf(h->train, sizeof h->train, "%s/train.list", h->folder);
+    snprintf(h->valid, sizeof h->valid, "%s/valid.list", h->folder);
+    TN_TRY(write_list(h->train, &t->train_list));
+    if (t->valid_list.n) TN_TRY(write_list(h->valid, &t->valid_list));
+    return write_data(t, h);
+}
+
+static void clear_away(const handover *h) {
+    if (!h->folder[0]) return;
+    unlink(h->data);
+    unlink(h->train);
+    unlink(h->valid);
+    rmdir(h->folder);
+}
+
+static tn_status run(tn_trainer *t) {
+    const tn_train_options *o = t->options;
+    handover h = {{0}, {0}, {0}, {0}};
+    t->preprocess = t->data.preprocess;
+    TN_TRY(check_images(t, &t->train_list));
+    if (t->valid_list.n) TN_TRY(check_images(t, &t->valid_list));
+    tn_host_graft_options.overrides = o->net.items;
+    tn_host_graft_options.n_overrides = o->net.count;
+    tn_host_graft_options.seed = o->seed;
+    tn_host_graft_options.images = (uint64_t)t->train_list.n;
+    const tn_host_training training = {.cfg = o->model.cfg,
+                                       .weights = o->model.weights,
+                                       .folder = t->paths.folder,
+                                       .base = t->paths.base,
+                                       .data = h.data,
+                                       .clear = o->clear,
+                                       .top = o->topk,
+                                       .path = t->train_list.path,
+                                       .label = t->labels.name,
+                                       .images = t->train_list.n,
+                                       .classes = t->classes};
+    tn_status status = hand_over(t, &h);
+    if (status == TN_OK) status = tn_host_train(&training);
+    clear_away(&h);
+    TN_TRY(status);
+    fprintf(stderr, "%s/%s_final.weights is written\n", t->paths.folder, t->paths.base);
+    return TN_OK;
+}
+
+int tn_plugin_train(int argc, char **argv) {
+    tn_train_options options;
+    int help = 0;
+    if (tn_train_options_parse(argc, argv, &options, &help) != TN_OK) return failed();
+    tn_trainer t = {0};
+    tn_status status = help ? TN_OK : refuse_options(&options);
+    if (!help && status == TN_OK) status = tn_trainer_check(&t, &options);
+    if (!help && status == TN_OK) status = run(&t);
+    tn_trainer_close(&t);
+    tn_train_options_free(&options);
+    return status == TN_OK ? 0 : failed();
+}

@@ -1,0 +1,361 @@
+/* AlexeyAB's fork, built with LIBSO=1: networks by value, its own classifier and detector inside.
+ */
+#include "src/plugin/host.h"
+#include "src/plugin/mends.h"
+
+#include <darknet.h>
+
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Exported, but not in darknet.h. */
+network parse_network_cfg(char *filename);
+network parse_network_cfg_custom(char *filename, int batch, int time_steps);
+void load_weights(network *net, char *filename);
+void save_weights(network net, char *filename);
+void forward_network(network net, network_state state);
+void backward_network(network net, network_state state);
+void update_network(network net);
+float get_network_cost(network net);
+float get_current_rate(network net);
+void run_classifier(int argc, char **argv);
+void run_detector(int argc, char **argv);
+void gradient_array(const float *x, const int n, const ACTIVATION a, float *delta);
+void gradient_array_swish(const float *x, const int n, const float *sigmoid, float *delta);
+void gradient_array_mish(const int n, const float *activation_input, float *delta);
+void gradient_array_hard_mish(const int n, const float *activation_input, float *delta);
+void backward_bias(float *bias_updates, float *delta, int batch, int n, int size);
+
+const char *const tn_host_symbols[] = {"parse_network_cfg",   "parse_network_cfg_custom",
+                                       "load_weights",        "save_weights",
+                                       "set_batch_network",   "network_predict",
+                                       "get_current_rate",    "free_network",
+                                       "forward_network",     "backward_network",
+                                       "update_network",      "get_network_cost",
+                                       "run_classifier",      "run_detector",
+                                       "gradient_array",      "backward_bias",
+                                       "fuse_conv_batchnorm", NULL};
+const char *const tn_host_stranger = "calc_network_cost";
+const bool tn_host_has_commands = true;
+tn_graft_options tn_host_graft_options = {.connected_stays = true};
+
+const char *tn_host_name(void) {
+    return "AlexeyAB's Darknet";
+}
+
+static void die_unless(tn_status status) {
+    if (status == TN_OK) return;
+    fprintf(stderr, "darknet-plugin: %s\n", tn_error());
+    exit(1);
+}
+
+/* ---- layers that are ours ---- */
+
+static void forward_first(layer l, network_state s) {
+    tn_graft *g = tn_graft_find(s.net.layers);
+    layer *last = &s.net.layers[tn_graft_last(g, s.index)];
+    die_unless(tn_graft_forward(g, s.index, s.train != 0, l.batch, s.input, last->output));
+}
+
+static void backward_first(layer l, network_state s) {
+    (void)l;
+    tn_graft *g = tn_graft_find(s.net.layers);
+    const layer *last = &s.net.layers[tn_graft_last(g, s.index)];
+    die_unless(tn_graft_backward(g, s.index, last->delta, s.index ? s.delta : NULL));
+}
+
+static void nothing(layer l, network_state s) {
+    (void)l;
+    (void)s;
+}
+
+/* ---- layers that stay the host's ---- */
+
+static void (*host_backward)(layer, network_state);
+
+static float *copy_of(const float *from, size_t n) {
+    float *copy = malloc(n * sizeof *copy);
+    if (!copy) die_unless(tn_fail("out of memory for a gradient of %zu values", n));
+    memcpy(copy, from, n * sizeof *copy);
+    return copy;
+}
+
+/* The activation's gradient on a copy of delta, then its sum a channel: batch norm's beta. */
+static void add_bias_gradient(const layer *l) {
+    const int n = l->outputs * l->batch;
+    float *delta = copy_of(l->delta, (size_t)n);
+    switch (l->activation) {
+    case SWISH:
+        gradient_array_swish(l->output, n, l->activation_input, delta);
+        break;
+    case MISH:
+        gradient_array_mish(n, l->activation_input, delta);
+        break;
+    case HARD_MISH:
+        gradient_array_hard_mish(n, l->activation_input, delta);
+        break;
+    default:
+        gradient_array(l->output, n, l->activation, delta);
+    }
+    backward_bias(l->bias_updates, delta, l->batch, l->n, l->out_w * l->out_h);
+    free(delta);
+}
+
+static bool is_channelwise(ACTIVATION a) {
+    return a == NORM_CHAN || a == NORM_CHAN_SOFTMAX || a == NORM_CHAN_SOFTMAX_MAXVAL;
+}
+
+/* All convolutions overwrite the gradient before them: right on zeros. */
+static void backward_convolution(layer l, network_state s) {
+    if (l.batch_normalize && !is_channelwise(l.activation) && tn_mend_on(TN_MEND_BIAS_GRADIENTS))
+        add_bias_gradient(&l);
+    if (!s.delta || !tn_mend_on(TN_MEND_SKIP_GRADIENTS)) {
+        host_backward(l, s);
+        return;
+    }
+    const size_t n = (size_t)l.inputs * (size_t)l.batch;
+    float *kept = copy_of(s.delta, n);
+    memset(s.delta, 0, n * sizeof *kept);
+    host_backward(l, s);
+    for (size_t i = 0; i < n; i++) s.delta[i] += kept[i];
+    free(kept);
+}
+
+static void (*host_update[IMPLICIT + 1])(layer, int, float, float, float);
+
+static void update(layer l, int batch, float rate, float momentum, float decay) {
+    int i;
+    tn_graft *g = tn_graft_find_bias(l.biases, &i);
+    if (g) rate = (float)tn_graft_rate(g, batch, rate);
+    if (!g || !tn_graft_update(g, i, rate, batch))
+        host_update[l.type](l, batch, rate, momentum, decay);
+}
+
+/* ---- grafting ---- */
+
+static tn_host_layer view(const layer *l) {
+    tn_host_layer v = {.has_params =
+                           l->type == CONVOLUTIONAL || l->type == CONNECTED || l->type == BATCHNORM,
+                       .is_connected = l->type == CONNECTED,
+                       .bias = l->biases,
+                       .bias_grad = l->bias_updates,
+                       .scale = l->scales,
+                       .scale_grad = l->scale_updates,
+                       .mean = l->rolling_mean,
+                       .variance = l->rolling_variance,
+                       .weights = l->weights,
+                       .weight_grad = l->weight_updates};
+    if (l->type == CONVOLUTIONAL) v.n_biases = (size_t)l->n, v.n_weights = (size_t)l->nweights;
+    if (l->type == CONNECTED)
+        v.n_biases = (size_t)l->outputs, v.n_weights = (size_t)l->inputs * (size_t)l->outputs;
+    if (l->type == BATCHNORM) v.n_biases = (size_t)l->c;
+    return v;
+}
+
+static bool is_shared(const network *net, int i) {
+    for (int j = 0; j < net->n; j++)
+        if (j != i && net->layers[j].delta == net->layers[i].delta) return true;
+    return false;
+}
+
+/* What nobody reads need not be zeroed in every step, nor take memory. */
+static void drop_gradient(network *net, int i) {
+    layer *l = &net->layers[i];
+    if (!l->delta || is_shared(net, i)) return;
+    free(l->delta);
+    l->delta = NULL;
+}
+
+static void take_layer(network *net, tn_graft *g, int i) {
+    layer *l = &net->layers[i];
+    const tn_graft_role role = tn_graft_role_of(g, i);
+    if (l->update && l->type != LOCAL) {
+        host_update[l->type] = l->update;
+        l->update = update;
+    }
+    if (role == TN_ROLE_HOST) {
+        if (l->type != CONVOLUTIONAL) return;
+        host_backward = l->backward;
+        l->backward = backward_convolution;
+        return;
+    }
+    l->forward = role == TN_ROLE_FIRST ? forward_first : nothing;
+    l->backward = role == TN_ROLE_FIRST ? backward_first : nothing;
+    if (i < tn_graft_last(g, i)) drop_gradient(net, i);
+}
+
+/* Layers that train have their gradient zeroed in every step and are updated: the fork marks not
+ * all of them. */
+static void mark_trained(network *net, bool train) {
+    for (int i = 0; train && i < net->n; i++) {
+        layer *l = &net->layers[i];
+        const tn_mend mend =
+            l->type == CONNECTED ? TN_MEND_CONNECTED_UPDATE : TN_MEND_SKIP_GRADIENTS;
+        if (tn_mend_on(mend)) l->train = 1;
+    }
+}
+
+static tn_status graft(tn_graft *g, network *net, bool train) {
+    tn_host_layer *layer = calloc((size_t)net->n, sizeof *layer);
+    if (!layer) return tn_fail("out of memory");
+    for (int i = 0; i < net->n; i++) layer[i] = view(&net->layers[i]);
+    const tn_status status = tn_graft_attach(g, layer, net->n);
+    free(layer);
+    TN_TRY(status);
+    tn_graft_register(g, net->layers, net->seen);
+    for (int i = 0; i < net->n; i++) take_layer(net, g, i);
+    mark_trained(net, train);
+    return TN_OK;
+}
+
+static network parse(char *filename, int batch, int time_steps) {
+    network (*host)(char *, int, int) =
+        (network(*)(char *, int, int))dlsym(RTLD_NEXT, "parse_network_cfg_custom");
+    tn_graft *g;
+    die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
+    network net = host((char *)tn_graft_cfg(g), batch, time_steps);
+    const tn_status status = graft(g, &net, batch <= 0);
+    if (status != TN_OK) tn_graft_free(g);
+    die_unless(status);
+    return net;
+}
+
+#pragma GCC visibility push(default)
+
+/* These stand before the library's own: every net that its commands read comes this way. */
+network parse_network_cfg(char *filename) {
+    return parse(filename, 0, 0);
+}
+
+network parse_network_cfg_custom(char *filename, int batch, int time_steps) {
+    return parse(filename, batch, time_steps);
+}
+
+void load_weights(network *net, char *filename) {
+    void (*load)(network *, char *) = (void (*)(network *, char *))dlsym(RTLD_NEXT, "load_weights");
+    load(net, filename);
+    tn_graft_touch_all();
+}
+
+/* Folding batch norm before a prediction saves the host time, not us. */
+void fuse_conv_batchnorm(network net) {
+    (void)net;
+}
+
+/* What its commands print. */
+float get_current_rate(network net) {
+    float (*host)(network) = (float (*)(network))dlsym(RTLD_NEXT, "get_current_rate");
+    const tn_graft *g = tn_graft_find(net.layers);
+    const float rate = host(net);
+    return g ? (float)tn_graft_rate(g, net.batch * net.subdivisions, rate) : rate;
+}
+
+#pragma GCC visibility pop
+
+/* ---- what the plugin asks ---- */
+
+static network *as_network(const tn_host_net *net) {
+    return (network *)net;
+}
+
+tn_status tn_host_open(const char *cfg, const char *weights, bool train, tn_host_net **out) {
+    network *net = malloc(sizeof *net);
+    if (!net) return tn_fail("out of memory");
+    *net = parse((char *)cfg, train ? 0 : 1, train ? 0 : 1);
+    if (weights) load_weights(net, (char *)weights);
+    *out = (tn_host_net *)net;
+    return TN_OK;
+}
+
+void tn_host_close(tn_host_net *net) {
+    tn_graft_free(tn_host_graft(net));
+    free_network(*as_network(net));
+    free(net);
+}
+
+tn_graft *tn_host_graft(const tn_host_net *net) {
+    return tn_graft_find(as_network(net)->layers);
+}
+
+int tn_host_batch(const tn_host_net *net) {
+    return as_network(net)->batch;
+}
+
+int tn_host_subdivisions(const tn_host_net *net) {
+    return as_network(net)->subdivisions;
+}
+
+int tn_host_inputs(const tn_host_net *net) {
+    return as_network(net)->inputs;
+}
+
+int tn_host_outputs(const tn_host_net *net) {
+    return as_network(net)->outputs;
+}
+
+uint64_t *tn_host_seen(const tn_host_net *net) {
+    return as_network(net)->seen;
+}
+
+const float *tn_host_predict(tn_host_net *net, const float *x) {
+    return network_predict(*as_network(net), (float *)x);
+}
+
+double tn_host_gradients(tn_host_net *host, const float *x, const float *truth) {
+    network *net = as_network(host);
+    const network_state state = {
+        .net = *net, .input = (float *)x, .truth = (float *)truth, .train = 1};
+    *net->seen += (uint64_t)net->batch;
+    forward_network(*net, state);
+    backward_network(*net, state);
+    return (double)get_network_cost(*net) / net->batch;
+}
+
+void tn_host_update(tn_host_net *net) {
+    *as_network(net)->cur_iteration += 1;
+    update_network(*as_network(net));
+}
+
+double tn_host_rate(const tn_host_net *net) {
+    return (double)get_current_rate(*as_network(net));
+}
+
+void tn_host_save(const tn_host_net *net, const char *path) {
+    save_weights(*as_network(net), (char *)path);
+}
+
+bool tn_host_layer_is_convolution(const tn_host_net *net, int i, int h, int w, int filters,
+                                  int weights) {
+    const layer *l = &as_network(net)->layers[i];
+    return l->type == CONVOLUTIONAL && l->out_h == h && l->out_w == w && l->out_c == filters &&
+           l->n == filters && l->nweights == weights && l->outputs == h * w * filters &&
+           l->workspace_size > 0 && l->workspace_size < ((size_t)1 << 24);
+}
+
+int tn_host_layers(const tn_host_net *net) {
+    return as_network(net)->n;
+}
+
+void tn_host_size(const tn_host_net *net, int size[3]) {
+    const network *n = as_network(net);
+    size[0] = n->w;
+    size[1] = n->h;
+    size[2] = n->c;
+}
+
+void tn_host_run_classifier(int argc, char **argv) {
+    run_classifier(argc, argv);
+}
+
+tn_status tn_host_train(const tn_host_training *t) {
+    char *argv[10] = {"darknet", "classifier", "train", (char *)t->data, (char *)t->cfg};
+    int argc = 5;
+    if (t->weights) argv[argc++] = (char *)t->weights;
+    if (t->clear) argv[argc++] = "-clear";
+    if (t->top) argv[argc++] = "-topk";
+    argv[argc++] = "-dont_show";
+    run_classifier(argc, argv);
+    return TN_OK;
+}

@@ -1,0 +1,102 @@
+/* ./darknet-plugin: ./darknet's command line inside a real libdarknet. */
+#include "layers/device/cpu.h"
+#include "layers/keys.h"
+#include "src/commands/commands.h"
+#include "src/commands/notice.h"
+#include "src/plugin/commands.h"
+#include "src/plugin/host.h"
+#include "src/plugin/mends.h"
+#include "src/plugin/probe.h"
+#include "src/version.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} command;
+
+static int run_version(int argc, char **argv);
+
+static const command classifier_commands[] = {
+    {"train", tn_plugin_train, "the host trains a net on its list of images"},
+    {"valid", tn_plugin_valid, "scores a net on the validation list"},
+    {"predict", tn_plugin_predict, "says how probable each class is for images"},
+    {"summary", tn_cmd_summary, "layers, shapes, parameters, multiply-adds of a cfg"},
+    {0},
+};
+static int run_classifier_command(int argc, char **argv);
+static const command commands[] = {
+    {"classifier", run_classifier_command, "train, valid, predict, summary"},
+    {"cfg", tn_cmd_cfg, "check a cfg, list its keys, write it for other programs"},
+    {"bench", tn_plugin_bench, "seconds of a training step in the host"},
+    {"version", run_version, "host, library, and every switch"},
+    {0},
+};
+
+static int run_version(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    printf("ThyroNet-X4 for Darknet %s, plugin for %s\n", TN_VERSION, tn_host_name());
+    printf("host: %s, CPU; GPU kernels of ours: not built\n", tn_probe_library());
+    printf("what it does besides (-without NAME switches one off, -without all every one):\n");
+    tn_mends_print(stdout);
+    return 0;
+}
+
+static void print_commands(FILE *to, const char *usage, const command *table) {
+    fprintf(to, "usage: %s COMMAND ...   (COMMAND -h explains it)\n", usage);
+    for (; table->name; table++) fprintf(to, "  %-12s %s\n", table->name, table->help);
+    fprintf(to, "%s\n", TN_NOTICE);
+}
+
+static int dispatch(int argc, char **argv, const char *usage, const command *table) {
+    const char *names[16];
+    int n = 0;
+    for (; table[n].name; n++) names[n] = table[n].name;
+    const char *word = argc < 2 ? "" : argv[1] + strspn(argv[1], "-");
+    if (!*word || strcmp(word, "h") == 0 || strcmp(word, "help") == 0) {
+        print_commands(*word ? stdout : stderr, usage, table);
+        return *word ? 0 : 1;
+    }
+    for (const command *row = table; row->name; row++)
+        if (strcmp(row->name, word) == 0) return row->run(argc - 1, argv + 1);
+    const char *near = tn_nearest(word, names, n);
+    fprintf(stderr, "%s: no command %s%s%s%s (%s -h lists them; ./darknet has more)\n", usage, word,
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "", usage);
+    return 1;
+}
+
+static int run_classifier_command(int argc, char **argv) {
+    return dispatch(argc, argv, "darknet-plugin classifier", classifier_commands);
+}
+
+/* Takes -without NAME, and Darknet's -nogpu, out of argv. */
+static tn_status take_switches(int *argc, char **argv) {
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        const char *word = argv[i] + (argv[i][0] == '-') + (strncmp(argv[i], "--", 2) == 0);
+        const bool flag = argv[i][0] == '-';
+        if (flag && strcmp(word, "nogpu") == 0) continue;
+        if (!flag || strcmp(word, "without") != 0) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        if (++i == *argc) return tn_fail("-without needs a name (-version lists them)");
+        TN_TRY(tn_mend_without(argv[i]));
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return TN_OK;
+}
+
+int main(int argc, char **argv) {
+    if (take_switches(&argc, argv) != TN_OK || tn_probe_host() != TN_OK) {
+        fprintf(stderr, "darknet-plugin: %s\n", tn_error());
+        return 1;
+    }
+    tn_cpu_use_threads(0);
+    return dispatch(argc, argv, "darknet-plugin", commands);
+}

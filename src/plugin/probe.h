@@ -1,0 +1,20 @@
+/* Is the library the one whose header this plugin was built with? */
+#ifndef TN_PLUGIN_PROBE_H
+#define TN_PLUGIN_PROBE_H
+
+#include "layers/device/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Looks for the symbols, refuses a library built for GPUs, and has it read and compute a small net
+ * in a process of its own, which a wrong struct may crash. */
+tn_status tn_probe_host(void);
+/* The library's file. */
+const char *tn_probe_library(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

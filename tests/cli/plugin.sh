@@ -1,0 +1,138 @@
+#!/bin/bash
+# Our layers inside a real libdarknet: Debian's package, and with DARKNET_ALEXEYAB=DIR a build of
+# AlexeyAB's fork (LIBSO=1). Each host is built for, its numbers are compared, its commands are typed.
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
+
+check() { # name, command...
+    local name=$1
+    shift
+    if "$@" >"$work/check.log" 2>&1; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name: $(tail -1 "$work/check.log")"
+    fi
+}
+# refuses NAME TEXT COMMAND...: exit status 1 and a message that holds TEXT
+refuses() {
+    local name=$1 text=$2 status
+    shift 2
+    "$@" >"$work/out" 2>"$work/log"
+    status=$?
+    if [ $status -ne 1 ]; then
+        echo "not ok - $name: exit status $status, expected 1: $(tail -1 "$work/log")"
+    elif ! grep -qF -- "$text" "$work/log"; then
+        echo "not ok - $name: no \"$text\" in: $(tail -2 "$work/log" | tr '\n' ' ')"
+    else
+        echo "ok - $name"
+    fi
+}
+# The largest difference of two -probs files is at most 1e-5.
+same_probabilities() {
+    paste -d, "$1" "$2" | awk -F, 'NR == 1 { n = NF / 2 }
+        NR > 1 { for (i = 3; i <= n; i++) { d = $i - $(i + n); if (d < 0) d = -d; if (d > m) m = d } }
+        END { print "largest difference " m; exit !(NR > 1 && m <= 1e-5) }'
+}
+
+numbers() { # host: the comparisons of tests/plugin/test_plugin.c
+    "build/plugin_$1/test_plugin" >"$work/numbers" 2>"$work/why"
+    grep -a '^\[       OK \]' "$work/numbers" | sed "s/.*\] /ok - $1: /; s/_/ /g"
+    grep -a '^\[  FAILED  \] t' "$work/numbers" | sort -u | while read -r _ _ _ name; do
+        echo "not ok - $1: $name: $(grep -a 'ERROR: ' "$work/why" | head -1)"
+    done
+    grep -qa '^\[       OK \]' "$work/numbers" || echo "not ok - $1: the comparisons ran: $(tail -1 "$work/why")"
+}
+
+build() { # host, DIR: into build/darknet-plugin-HOST
+    make -s plugin DARKNET="$2" PLUGIN="build/darknet-plugin-$1" &&
+        make -s "build/plugin_$1/test_plugin" DARKNET="$2"
+}
+
+commands() { # host
+    local host=$1 data=data/ddti/ddti.data plugin=$root/build/darknet-plugin-$1
+    cd "$work" || return
+    check "$host: trains Adam, cosine, blocks, dropout" \
+        "$plugin" classifier train $data tiny.cfg -backup "w-$host"
+    check "$host: trains with DATA left out" \
+        "$plugin" classifier train here.cfg -backup "w-$host" -epochs 1
+    check "$host: trains from ./darknet's weights" \
+        "$plugin" classifier train $data tiny.cfg ours/tiny_final.weights -clear -epochs 1 -backup "w2-$host"
+    check "$host: validates" "$plugin" classifier valid $data tiny.cfg "w-$host/tiny_final.weights" -probs a
+    check "$host: ./darknet reads its weights" \
+        "$root/darknet" classifier valid $data tiny.cfg "w-$host/tiny_final.weights" -probs b
+    check "$host: and gives the same probabilities" same_probabilities a b
+    check "$host: it reads ./darknet's weights" \
+        "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -probs a
+    "$root/darknet" classifier valid $data tiny.cfg ours/tiny_final.weights -probs b >/dev/null 2>&1
+    check "$host: and gives the same probabilities there" same_probabilities a b
+    check "$host: predicts" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' 2>/dev/null | grep -q malignant"
+    check "$host: summary shows the block" bash -c "'$plugin' classifier summary tiny.cfg | grep -q expansion_residual"
+    check "$host: -version lists the switches" bash -c "'$plugin' -version -without adam | grep -q '^  adam  *off'"
+    refuses "$host: unknown switch" "did you mean adam" "$plugin" -without adm -version
+    refuses "$host: unknown key" "flters" "$plugin" classifier train $data bad.cfg
+    refuses "$host: truncated weights" "short.weights" "$plugin" classifier predict $data tiny.cfg short.weights "$image"
+    refuses "$host: missing image" "no.png" "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights no.png
+    refuses "$host: missing weights" "no.weights" "$plugin" classifier train $data tiny.cfg no.weights
+    refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
+    refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
+    same_words "$host" train $data bad.cfg
+    same_words "$host" predict $data tiny.cfg short.weights "$image"
+    cd "$root" || exit 1
+}
+same_words() { # host, arguments: the message is ./darknet's, after the command's name
+    local host=$1
+    shift
+    "$root/build/darknet-plugin-$host" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >a
+    "$root/darknet" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >b
+    check "$host: $1 says what ./darknet says" bash -c 'test -s a && cmp a b'
+}
+
+wrong_hosts() { # a header with a field too many, and a library that is another
+    local lib=/usr/lib/darknet
+    mkdir -p "$work/odd/include" && ln -sf $lib/libdarknet.so "$work/odd/libdarknet.so"
+    sed 's/^    int batch_normalize;/    int odd;\n    int batch_normalize;/' $lib/include/darknet.h >"$work/odd/include/darknet.h"
+    if make -s plugin DARKNET="$work/odd" BUILD=build PLUGIN="$work/odd-plugin" >"$work/log" 2>&1; then
+        refuses "a header that does not fit is found out" "does not fit the darknet.h" "$work/odd-plugin" -version
+    else
+        echo "not ok - a plugin is built with an odd header: $(tail -1 "$work/log")"
+    fi
+    mkdir -p "$work/empty"
+    echo 'int parse_network_cfg(void) { return 0; }' | cc -shared -fPIC -x c -o "$work/empty/libdarknet.so" -
+    refuses "a library without the functions is found out" "has no function" \
+        env LD_PRELOAD="$work/empty/libdarknet.so" LD_LIBRARY_PATH="$work/empty" "$root/build/darknet-plugin-debian" -version
+    refuses "no Darknet there" "has no libdarknet.so" bash -c "make -s plugin DARKNET=$work/nowhere 2>&1 >/dev/null | head -1 >&2; exit 1"
+}
+
+mkdir -p "$work"
+if [ ! -e /usr/lib/darknet/libdarknet.so ]; then
+    echo "skip - Debian's Darknet: the package darknet is not installed (make setup)"
+    exit 0
+fi
+(
+    cd "$work" && "$root/darknet" ddti synth sample -cases 24 &&
+        "$root/darknet" ddti convert sample -out data/ddti -size 40 &&
+        cp "$root/tests/fixtures/tiny.cfg" . && sed 's/filters=8/flters=8/' tiny.cfg >bad.cfg &&
+        sed 's,^\[net\],[net]\ndata=data/ddti/ddti.data,' tiny.cfg >here.cfg &&
+        "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup ours -epochs 2 &&
+        head -c 900 ours/tiny_final.weights >short.weights && : >empty.list &&
+        sed 's,^train=.*,train=empty.list,' data/ddti/ddti.data >empty.data &&
+        head -c 300 "$(grep -m1 benign data/ddti/train.list)" >broken_benign.png &&
+        echo broken_benign.png >broken.list &&
+        sed 's,^train=.*,train=broken.list,' data/ddti/ddti.data >broken.data
+) >"$work/setup.log" 2>&1 || { echo "not ok - a sample is made: $(tail -1 "$work/setup.log")"; exit 1; }
+image=$(head -1 "$work/data/ddti/valid.list")
+
+check "debian: builds" build debian /usr/lib/darknet
+numbers debian
+commands debian
+wrong_hosts
+if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
+    echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
+else
+    check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
+    numbers alexeyab
+    commands alexeyab
+fi
