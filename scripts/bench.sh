@@ -4,6 +4,7 @@
 #   NETS="thyronet baseline"   which nets (default: these two)
 #   PYTHON=python3             a Python that has torch; without one only our own figures are printed
 #   BATCH=32 STEPS=5
+#   HOSTS=0                   leaves out real Darknets: Debian's package, and DARKNET_ALEXEYAB=DIR
 set -u
 cd "$(dirname "$0")/.." || exit 1
 nets=${NETS:-thyronet baseline}
@@ -43,3 +44,26 @@ for net in $nets; do
             "$(field "$theirs" slowest)" "$(awk "BEGIN{print $t/$s}")"
     done
 done
+
+# ---- real Darknets: alone, and with our layers inside ----
+in_host() { # name, DIR
+    local plugin=build/darknet-plugin-$1 bundled with alone figures
+    make -s plugin DARKNET="$2" PLUGIN="$plugin" >/dev/null || return
+    figures=$(./darknet bench cfg/thyronet.cfg -batch "$batch" -steps "$steps" -json) || return
+    bundled=$(field "$figures" seconds)
+    figures=$("$plugin" bench cfg/thyronet.cfg -batch "$batch" -steps "$steps" -json 2>/dev/null | tail -1)
+    with=$(field "$figures" seconds)
+    printf '%-20s %-26s %8.3f s (%.3f to %.3f)   %.2f times the bundled %.3f s\n' thyronet "$1, plugin" \
+        "$with" "$(field "$figures" fastest)" "$(field "$figures" slowest)" "$(awk "BEGIN{print $with/$bundled}")" "$bundled"
+    figures=$("$plugin" -without all bench cfg/thyronet.cfg -batch "$batch" -steps 1 -warm-up 1 -json 2>/dev/null | tail -1)
+    alone=$(field "$figures" seconds)
+    printf '%-20s %-26s %8.3f s (one step)   the plugin is %.1f times as fast\n' thyronet "$1, host alone" "$alone" \
+        "$(awk "BEGIN{print $alone/$with}")"
+}
+[ "${HOSTS:-1}" = 0 ] && exit 0
+if [ -e /usr/lib/darknet/libdarknet.so ]; then in_host debian /usr/lib/darknet; fi
+if [ -n "${DARKNET_ALEXEYAB:-}" ]; then
+    in_host alexeyab "$DARKNET_ALEXEYAB"
+else
+    echo "AlexeyAB's Darknet: not run, DARKNET_ALEXEYAB names no build of it"
+fi

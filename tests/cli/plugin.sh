@@ -90,6 +90,24 @@ same_words() { # host, arguments: the message is ./darknet's, after the command'
     check "$host: $1 says what ./darknet says" bash -c 'test -s a && cmp a b'
 }
 
+# Folded, the stock program of the fork gives the plugin's probabilities (the images are of the net's
+# size, so that nobody resizes).
+stock_program() { # DIR
+    local ours theirs
+    cd "$work" || return
+    "$root/darknet" cfg expand -fold tiny.cfg w-alexeyab/tiny_final.weights f.cfg f.weights >log 2>&1
+    theirs=$("$1/darknet" classifier predict data/ddti/ddti.data f.cfg f.weights "$image" -t 2 2>log | sed -n 's/^malignant: //p')
+    ours=$("$root/build/darknet-plugin-alexeyab" classifier predict data/ddti/ddti.data tiny.cfg \
+        w-alexeyab/tiny_final.weights "$image" -csv 2>>log | tail -1 | cut -d, -f3)
+    if [ -n "$theirs" ] && [ -n "$ours" ] &&
+        awk "BEGIN { d = $ours - $theirs; exit !(d < 1.1e-5 && d > -1.1e-5) }"; then
+        echo "ok - alexeyab: the stock program gives the folded net's probabilities"
+    else
+        echo "not ok - alexeyab: the stock program says \"$theirs\", the plugin \"$ours\": $(tail -1 log)"
+    fi
+    cd "$root" || exit 1
+}
+
 wrong_hosts() { # a header with a field too many, and a library that is another
     local lib=/usr/lib/darknet
     mkdir -p "$work/odd/include" && ln -sf $lib/libdarknet.so "$work/odd/libdarknet.so"
@@ -113,7 +131,7 @@ if [ ! -e /usr/lib/darknet/libdarknet.so ]; then
 fi
 (
     cd "$work" && "$root/darknet" ddti synth sample -cases 24 &&
-        "$root/darknet" ddti convert sample -out data/ddti -size 40 &&
+        "$root/darknet" ddti convert sample -out data/ddti -size 32 &&
         cp "$root/tests/fixtures/tiny.cfg" . && sed 's/filters=8/flters=8/' tiny.cfg >bad.cfg &&
         sed 's,^\[net\],[net]\ndata=data/ddti/ddti.data,' tiny.cfg >here.cfg &&
         "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup ours -epochs 2 &&
@@ -135,4 +153,9 @@ else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
     numbers alexeyab
     commands alexeyab
+    if [ -x "$DARKNET_ALEXEYAB/darknet" ]; then
+        stock_program "$DARKNET_ALEXEYAB"
+    else
+        echo "skip - AlexeyAB's own program: $DARKNET_ALEXEYAB has no darknet"
+    fi
 fi
