@@ -185,7 +185,7 @@ tn_status tn_model_open(tn_model *m, const tn_model_options *options, tn_model_n
     *m = (tn_model){.positive = -1, .kernels = options->kernels};
     m->threads = tn_cpu_use_threads(options->threads);
     TN_TRY(open_all(m, options, needs));
-    return engine ? engine->open(m) : TN_OK;
+    return engine ? engine->open(m, options) : TN_OK;
 }
 
 void tn_model_close(tn_model *m) {

@@ -77,7 +77,7 @@ void tn_model_close(tn_model *model);
 /* Who computes instead of a replica of ours: a foreign host. `open` is called once a model's net is
  * read and its weights are checked, `forward` as tn_model_forward. */
 typedef struct tn_model_engine {
-    tn_status (*open)(const tn_model *model);
+    tn_status (*open)(const tn_model *model, const tn_model_options *options);
     tn_status (*forward)(const tn_model *model, const float *x, int n_valid, float *probability);
 } tn_model_engine;
 void tn_model_use_engine(const tn_model_engine *engine);

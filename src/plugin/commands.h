@@ -11,6 +11,8 @@ int tn_plugin_valid(int argc, char **argv);   /* classifier valid */
 int tn_plugin_predict(int argc, char **argv); /* classifier predict */
 int tn_plugin_bench(int argc, char **argv);   /* bench */
 
+int tn_plugin_detector(int argc, char **argv); /* detector ..., where the library has it */
+
 #ifdef __cplusplus
 }
 #endif

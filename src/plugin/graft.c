@@ -5,6 +5,7 @@
 #include "src/net/graph.h"
 #include "src/net/optimizer.h"
 #include "src/net/schedule.h"
+#include "src/plugin/foreign.h"
 #include "src/plugin/mends.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ struct tn_graft {
     const void *layers;
     const uint64_t *seen;
     tn_net *net;
+    tn_cfg cfg; /* foreign: there is no net of ours */
     char path[64];
     bool written, scheduled;
     tn_graft_options options;
@@ -56,10 +58,14 @@ static const tn_warner warner = {warn_line, NULL};
 
 /* ---- the cfg for the host ---- */
 
+static int sections(const tn_graft *g) {
+    return g->net ? g->net->plan.n_layers : g->cfg.n_sections - 1;
+}
+
 static tn_status plan_schedule(tn_graft *g) {
-    const tn_net_keys *k = &g->net->keys;
-    g->scheduled = g->options.images && tn_mend_on(TN_MEND_SCHEDULE);
+    g->scheduled = g->net && g->options.images && tn_mend_on(TN_MEND_SCHEDULE);
     if (!g->scheduled) return TN_OK;
+    const tn_net_keys *k = &g->net->keys;
     return tn_schedule_init(&g->schedule, k, g->options.images, (uint64_t)k->batch,
                             g->options.seed);
 }
@@ -82,8 +88,9 @@ static tn_status write_cfg(tn_graft *g) {
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
     if (!memory) return tn_fail("out of memory for the host's cfg");
-    tn_status status =
-        tn_expand_cfg_spans(g->net, !tn_mend_on(TN_MEND_STRIDED_1X1), &warner, memory, g->span);
+    tn_status status = g->net ? tn_expand_cfg_spans(g->net, !tn_mend_on(TN_MEND_STRIDED_1X1),
+                                                    &warner, memory, g->span)
+                              : tn_foreign_write(&g->cfg, &warner, memory, g->span);
     if (fclose(memory) != 0 && status == TN_OK) status = tn_fail("out of memory for a cfg");
     snprintf(g->path, sizeof g->path, "/tmp/darknet-plugin-XXXXXX");
     const int fd = status == TN_OK ? mkstemp(g->path) : -1;
@@ -153,8 +160,11 @@ static tn_status make_segments(tn_graft *g) {
 
 static tn_status create(tn_graft *g, const char *cfg) {
     const tn_graft_options *o = &g->options;
-    TN_TRY(tn_net_load(cfg, o->overrides, o->n_overrides, &warner, &g->net));
-    const size_t n = (size_t)g->net->plan.n_layers;
+    if (o->foreign)
+        TN_TRY(tn_cfg_load(cfg, &g->cfg));
+    else
+        TN_TRY(tn_net_load(cfg, o->overrides, o->n_overrides, &warner, &g->net));
+    const size_t n = (size_t)sections(g);
     g->span = calloc(n + 1, sizeof *g->span);
     g->segment = calloc(n + 1, sizeof *g->segment);
     if (!g->span || !g->segment) return tn_fail("out of memory");
@@ -221,6 +231,7 @@ void tn_graft_free(tn_graft *g) {
     for (int i = 0; i < g->n_segments; i++) tn_block_free(g->segment[i].block);
     for (int i = 0; g->optimizer && i < g->n_layers; i++) tn_optimizer_free(g->optimizer[i]);
     tn_net_free(g->net);
+    tn_cfg_free(&g->cfg);
     free(g->span);
     free(g->segment);
     free(g->segment_of);
@@ -240,7 +251,7 @@ tn_net *tn_graft_net(const tn_graft *g) {
 
 /* ---- the host's memory ---- */
 
-static tn_status bind(tn_param *p, const tn_host_layer *l, int i) {
+static tn_status bind(tn_param *p, const tn_host_layer *l, int i, bool start) {
     float *value = NULL, *grad = NULL;
     size_t count = l->n_biases;
     switch (p->spec->kind) {
@@ -264,7 +275,7 @@ static tn_status bind(tn_param *p, const tn_host_layer *l, int i) {
         return tn_fail("layer %d of the host has %zu values of %s, expected %zu", i, count,
                        p->spec->name, p->spec->count);
     if (!value) return tn_fail("layer %d of the host has no memory for %s", i, p->spec->name);
-    if (tn_mend_on(TN_MEND_START)) memcpy(value, p->value, count * sizeof *value);
+    if (start) memcpy(value, p->value, count * sizeof *value);
     p->value = value;
     p->grad = grad;
     return TN_OK;
@@ -280,7 +291,7 @@ static tn_status bind_all(tn_graft *g, const tn_host_layer *layer) {
         g->connected[i] = layer[i].is_connected;
         if (!layer[i].has_params) continue;
         if (at == net->plan.n_params) return tn_fail("layer %d of the host is one too many", i);
-        do TN_TRY(bind(&net->param[at], &layer[i], i));
+        do TN_TRY(bind(&net->param[at], &layer[i], i, tn_mend_on(TN_MEND_START)));
         while (++at < net->plan.n_params && net->plan.param[at].kind != TN_PARAM_BIAS);
     }
     g->param_of[g->n_layers] = at;
@@ -297,9 +308,50 @@ static void bind_segments(tn_graft *g) {
     }
 }
 
+/* ---- a foreign cfg: each of our sections, and [convolutional], is a block of its own ---- */
+
+static tn_status bind_foreign(segment *s, const tn_host_layer *layer) {
+    int at = 0;
+    for (int i = s->span.first; i <= s->span.last; i++) {
+        if (!layer[i].has_params) continue;
+        if (at == tn_block_params(s->block))
+            return tn_fail("layer %d of the host is one too many", i);
+        do {
+            tn_param p = {.spec = tn_block_param_spec(s->block, at)};
+            TN_TRY(bind(&p, &layer[i], i, false));
+            tn_block_bind(s->block, at, p.value, p.grad);
+            const bool fresh = p.spec->kind == TN_PARAM_VARIANCE && tn_mend_on(TN_MEND_START);
+            for (size_t j = 0; fresh && j < p.spec->count; j++) p.value[j] = 1;
+        } while (++at < tn_block_params(s->block) &&
+                 tn_block_param_spec(s->block, at)->kind != TN_PARAM_BIAS);
+    }
+    return at == tn_block_params(s->block) ? TN_OK : tn_fail("the host's block is incomplete");
+}
+
+static tn_status attach_foreign(tn_graft *g, const tn_host_layer *layer) {
+    for (int i = 0; i < sections(g); i++) {
+        const tn_section *section = &g->cfg.section[i + 1];
+        const tn_layer_type *type = tn_layer_find(section->name);
+        const bool stock = type && strcmp(type->name, "convolutional") == 0;
+        if (!stock && !tn_foreign_is_ours(type)) continue;
+        if (!tn_mend_on(stock ? TN_MEND_KERNELS : TN_MEND_BLOCKS)) continue;
+        segment *s = &g->segment[g->n_segments];
+        *s = (segment){.section = i, .n_sections = 1, .span = g->span[i]};
+        const tn_host_layer *first = &layer[s->span.first];
+        const tn_status status =
+            tn_block_create(section, (tn_shape){first->h, first->w, first->c}, 0, NULL, &s->block);
+        if (status != TN_OK && stock) continue; /* with keys that only the host knows: its own */
+        TN_TRY(status);
+        for (int l = s->span.first; l <= s->span.last; l++) g->segment_of[l] = g->n_segments;
+        g->n_segments++;
+        TN_TRY(bind_foreign(s, layer));
+    }
+    return TN_OK;
+}
+
 tn_status tn_graft_attach(tn_graft *g, const tn_host_layer *layer, int n) {
     remove_file(g);
-    const int last = g->net->plan.n_layers - 1;
+    const int last = sections(g) - 1;
     int written = 0;
     for (int i = 0; i <= last; i++)
         if (g->span[i].last >= written) written = g->span[i].last + 1;
@@ -312,6 +364,7 @@ tn_status tn_graft_attach(tn_graft *g, const tn_host_layer *layer, int n) {
     if (!g->segment_of || !g->param_of || !g->connected || !g->optimizer)
         return tn_fail("out of memory");
     for (int i = 0; i < n; i++) g->segment_of[i] = -1;
+    if (!g->net) return attach_foreign(g, layer);
     TN_TRY(bind_all(g, layer));
     TN_TRY(make_segments(g));
     bind_segments(g);

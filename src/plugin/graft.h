@@ -14,6 +14,7 @@ extern "C" {
 /* A host's layer as far as its parameters go; all memory is the host's. */
 typedef struct tn_host_layer {
     bool has_params, is_connected;
+    int h, w, c;                /* of its input */
     size_t n_biases, n_weights; /* 0 weights: [batchnorm] */
     float *bias, *bias_grad, *scale, *scale_grad, *mean, *variance, *weights, *weight_grad;
 } tn_host_layer;
@@ -25,6 +26,7 @@ typedef struct tn_graft_options {
     uint64_t images;      /* of an epoch: what epochs= is turned into updates with; 0: unknown */
     bool strided_1x1;     /* the host ignores the stride of 1x1 convolutions (for tests to know) */
     bool connected_stays; /* the host never updates [connected] */
+    bool foreign;         /* the cfg has sections that only the host knows: a detector */
 } tn_graft_options;
 
 typedef struct tn_graft tn_graft;
@@ -35,7 +37,7 @@ tn_status tn_graft_create(const char *cfg, const tn_graft_options *options, tn_g
 void tn_graft_free(tn_graft *graft);
 
 const char *tn_graft_cfg(const tn_graft *graft);
-/* Its parameters lie in the host's memory once attached. */
+/* Its parameters lie in the host's memory once attached. NULL for a foreign cfg. */
 tn_net *tn_graft_net(const tn_graft *graft);
 
 /* The host has read the file: n layers. Fails when they are not those that were written. */

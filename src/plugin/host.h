@@ -61,6 +61,7 @@ tn_status tn_host_train(const tn_host_training *training);
 
 /* `classifier COMMAND DATA CFG WEIGHTS ...` as the library has it: with tn_host_has_commands. */
 void tn_host_run_classifier(int argc, char **argv);
+void tn_host_run_detector(int argc, char **argv);
 
 #ifdef __cplusplus
 }

@@ -127,6 +127,7 @@ static void (*host_update[IMPLICIT + 1])(layer, int, float, float, float);
 
 static void update(layer l, int batch, float rate, float momentum, float decay) {
     int i;
+    tn_graft_touch_all();
     tn_graft *g = tn_graft_find_bias(l.biases, &i);
     if (g) rate = (float)tn_graft_rate(g, batch, rate);
     if (!g || !tn_graft_update(g, i, rate, batch))
@@ -139,6 +140,9 @@ static tn_host_layer view(const layer *l) {
     tn_host_layer v = {.has_params =
                            l->type == CONVOLUTIONAL || l->type == CONNECTED || l->type == BATCHNORM,
                        .is_connected = l->type == CONNECTED,
+                       .h = l->h,
+                       .w = l->w,
+                       .c = l->c,
                        .bias = l->biases,
                        .bias_grad = l->bias_updates,
                        .scale = l->scales,
@@ -358,4 +362,8 @@ tn_status tn_host_train(const tn_host_training *t) {
     argv[argc++] = "-dont_show";
     run_classifier(argc, argv);
     return TN_OK;
+}
+
+void tn_host_run_detector(int argc, char **argv) {
+    run_detector(argc, argv);
 }

@@ -70,6 +70,7 @@ static void (*host_update[BLANK + 1])(layer, update_args);
 
 static void update(layer l, update_args a) {
     int i;
+    tn_graft_touch_all();
     tn_graft *g = tn_graft_find_bias(l.biases ? l.biases : l.scales, &i);
     if (g) a.learning_rate = (float)tn_graft_rate(g, a.batch, a.learning_rate);
     if (!g || !tn_graft_update(g, i, a.learning_rate, a.batch)) host_update[l.type](l, a);
@@ -81,6 +82,9 @@ static tn_host_layer view(const layer *l) {
     tn_host_layer v = {.has_params =
                            l->type == CONVOLUTIONAL || l->type == CONNECTED || l->type == BATCHNORM,
                        .is_connected = l->type == CONNECTED,
+                       .h = l->h,
+                       .w = l->w,
+                       .c = l->c,
                        .bias = l->biases,
                        .bias_grad = l->bias_updates,
                        .scale = l->scales,
@@ -325,4 +329,9 @@ tn_status tn_host_train(const tn_host_training *t) {
     save_as(net, t, "final");
     tn_host_close(host);
     return TN_OK;
+}
+
+void tn_host_run_detector(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
 }

@@ -31,6 +31,7 @@ static int run_classifier_command(int argc, char **argv);
 static const command commands[] = {
     {"classifier", run_classifier_command, "train, valid, predict, summary"},
     {"cfg", tn_cmd_cfg, "check a cfg, list its keys, write it for other programs"},
+    {"detector", tn_plugin_detector, "AlexeyAB's detector, our sections in its backbones"},
     {"bench", tn_plugin_bench, "seconds of a training step in the host"},
     {"version", run_version, "host, library, and every switch"},
     {0},

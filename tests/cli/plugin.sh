@@ -80,6 +80,12 @@ commands() { # host
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
     same_words "$host" predict $data tiny.cfg short.weights "$image"
+    if [ "$host" = alexeyab ]; then
+        check "$host: its own valid" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -host | grep -q 'top 1: '"
+        check "$host: its own predict" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' -host -t 2 | grep -q '^malignant: 0'"
+    else
+        refuses "$host: it has no commands of its own" "-host" "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -host
+    fi
     cd "$root" || exit 1
 }
 same_words() { # host, arguments: the message is ./darknet's, after the command's name
@@ -105,6 +111,26 @@ stock_program() { # DIR
     else
         echo "not ok - alexeyab: the stock program says \"$theirs\", the plugin \"$ours\": $(tail -1 log)"
     fi
+    cd "$root" || exit 1
+}
+
+# A YOLO net with our sections in its backbone: trains, finds the boxes, also with the host alone
+# computing what was trained.
+detector() {
+    local plugin=$root/build/darknet-plugin-alexeyab map
+    cd "$work" && mkdir -p w && python3 "$root/tests/plugin/boxes.py" || return
+    cp "$root/tests/plugin/boxes.cfg" .
+    check "alexeyab: detector trains" "$plugin" detector train boxes.data boxes.cfg -dont_show
+    for without in adam all; do
+        map=$("$plugin" -without $without detector map boxes.data boxes.cfg w/boxes_final.weights 2>/dev/null |
+            sed -n 's/.*mAP@0.50) = \([0-9.]*\).*/\1/p')
+        check "alexeyab: detector finds the boxes, -without $without" awk "BEGIN { print \"mAP $map\"; exit !($map + 0 > 0.9) }"
+    done
+    sed 's/^filters=8/flters=8/' boxes.cfg >bad-boxes.cfg
+    refuses "alexeyab: detector, unknown key of ours" "did you mean filters" "$plugin" detector train boxes.data bad-boxes.cfg
+    sed 's/^random=0/random=1/' boxes.cfg >random.cfg
+    refuses "alexeyab: detector, random=1" "set random=0" "$plugin" detector train boxes.data random.cfg
+    refuses "alexeyab: detector, no such weights" "no.weights" "$plugin" detector map boxes.data boxes.cfg no.weights
     cd "$root" || exit 1
 }
 
@@ -153,6 +179,7 @@ else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
     numbers alexeyab
     commands alexeyab
+    detector
     if [ -x "$DARKNET_ALEXEYAB/darknet" ]; then
         stock_program "$DARKNET_ALEXEYAB"
     else
