@@ -7,13 +7,22 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static tn_host_net *host;
 
 static tn_status open_host(const tn_model *m, const tn_model_options *options) {
     tn_host_graft_options.overrides = options->net.items;
     tn_host_graft_options.n_overrides = options->net.count;
-    return tn_host_open(m->args.cfg, m->args.weights, false, &host);
+    /* what the host says while it reads is no result */
+    fflush(stdout);
+    const int out = dup(STDOUT_FILENO);
+    if (out < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return tn_fail("no room for a file");
+    const tn_status status = tn_host_open(m->args.cfg, m->args.weights, false, &host);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    return status;
 }
 
 /* Dense (n,h,w,c) pictures to the host's (c,h,w), one at a time. */

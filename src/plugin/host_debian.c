@@ -313,8 +313,8 @@ tn_status tn_host_train(const tn_host_training *t) {
         pthread_join(loader, 0);
         batch = next;
         loader = load_data(args);
-        const double rate = tn_host_rate(host);
         const float loss = train_network(net, batch);
+        const double rate = tn_host_rate(host); /* of the update just done: its images count */
         free_data(batch);
         if (!(loss - loss == 0)) return tn_fail("the loss is %g: training stops", (double)loss);
         average = average < 0 ? loss : average * 0.9f + loss * 0.1f;

@@ -69,6 +69,7 @@ commands() { # host
     "$root/darknet" classifier valid $data tiny.cfg ours/tiny_final.weights -probs b >/dev/null 2>&1
     check "$host: and gives the same probabilities there" same_probabilities a b
     check "$host: predicts" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' 2>/dev/null | grep -q malignant"
+    check "$host: valid -json is JSON alone" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -json 2>/dev/null | python3 -m json.tool"
     check "$host: summary shows the block" bash -c "'$plugin' classifier summary tiny.cfg | grep -q expansion_residual"
     check "$host: -version lists the switches" bash -c "'$plugin' -version -without adam | grep -q '^  adam  *off'"
     refuses "$host: unknown switch" "did you mean adam" "$plugin" -without adm -version
