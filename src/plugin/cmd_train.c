@@ -1,7 +1,7 @@
 /* darknet-plugin classifier train: everything is checked as ./darknet does, then the host trains.
  */
+#include "layers/device/cpu.h"
 #include "src/commands/train.h"
-#include "src/data/files.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
 
@@ -22,8 +22,10 @@ static tn_status refuse_options(const tn_train_options *o) {
                        : o->stop_after       ? "-stop-after"
                        : o->show_images      ? "-show_imgs"
                        : o->benchmark_loader ? "-benchmark-loader"
+                       : o->valid_every != 1 ? "-valid-every"
                        : o->kernels          ? "-kernels"
                                              : NULL;
+    if (o->topk && !tn_host_has_commands) flag = "-topk";
     if (!flag) return TN_OK;
     return tn_fail("%s: the host trains, and cannot do this; ./darknet can", flag);
 }
@@ -44,7 +46,6 @@ static tn_status check_images(const tn_trainer *t, const tn_list *list) {
         if (tn_image_load(list->path[i], 3, &image) != TN_OK)
             return tn_fail_in("%s:%d", list->path_of_list, list->line[i]);
         tn_image_free(&image);
-        if (tn_labels_find(&t->labels, t->labels.name[list->label[i]]) < 0) return TN_FAIL;
         if (!strstr(list->path[i], t->labels.name[list->label[i]]))
             return tn_fail("%s:%d: the host finds \"%s\" nowhere in the path: it takes labels from "
                            "paths alone",
@@ -98,6 +99,7 @@ static tn_status run(tn_trainer *t) {
     const tn_train_options *o = t->options;
     handover h = {{0}, {0}, {0}, {0}};
     t->preprocess = t->data.preprocess;
+    t->threads = tn_cpu_use_threads(o->threads);
     TN_TRY(check_images(t, &t->train_list));
     if (t->valid_list.n) TN_TRY(check_images(t, &t->valid_list));
     tn_host_graft_options.overrides = o->net.items;

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that runs the tests: hosts are built for here as a user would
 export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
 check() { # name, command...
@@ -77,6 +78,7 @@ commands() { # host
     refuses "$host: truncated weights" "short.weights" "$plugin" classifier predict $data tiny.cfg short.weights "$image"
     refuses "$host: missing image" "no.png" "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights no.png
     refuses "$host: missing weights" "no.weights" "$plugin" classifier train $data tiny.cfg no.weights
+    refuses "$host: what only ./darknet can" "-resume" "$plugin" classifier train $data tiny.cfg -resume
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
@@ -148,7 +150,15 @@ wrong_hosts() { # a header with a field too many, and a library that is another
     echo 'int parse_network_cfg(void) { return 0; }' | cc -shared -fPIC -x c -o "$work/empty/libdarknet.so" -
     refuses "a library without the functions is found out" "has no function" \
         env LD_PRELOAD="$work/empty/libdarknet.so" LD_LIBRARY_PATH="$work/empty" "$root/build/darknet-plugin-debian" -version
-    refuses "no Darknet there" "has no libdarknet.so" bash -c "make -s plugin DARKNET=$work/nowhere 2>&1 >/dev/null | head -1 >&2; exit 1"
+    # what a build of another Darknet, or one for GPUs, would hold besides
+    for odd in parse_network_cfg_custom forward_network_gpu; do
+        echo "int $odd(void) { return 0; }" | cc -shared -fPIC -x c -o "$work/$odd.so" -
+    done
+    refuses "another Darknet is found out" "it is not pjreddie" \
+        env LD_PRELOAD="$work/parse_network_cfg_custom.so" "$root/build/darknet-plugin-debian" -version
+    refuses "a GPU build is refused, and says why" "no GPU kernels" \
+        env LD_PRELOAD="$work/forward_network_gpu.so" "$root/build/darknet-plugin-debian" -version
+    refuses "no Darknet there" "has no libdarknet.so" bash -c "make -s plugin DARKNET=$work/nowhere 2>&1 >/dev/null | grep 'has no' >&2; exit 1"
 }
 
 mkdir -p "$work"
