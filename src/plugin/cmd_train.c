@@ -4,11 +4,9 @@
 #include "src/commands/train.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
+#include "src/plugin/memory_file.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int failed(void) {
     fprintf(stderr, "darknet-plugin classifier train: %s\n", tn_error());
@@ -54,50 +52,38 @@ static tn_status check_images(const tn_trainer *t, const tn_list *list) {
     return TN_OK;
 }
 
-/* Lists and a .data file for the host, in a folder of their own. */
+/* Lists and a .data file for the host. */
 typedef struct handover {
-    char folder[64], data[96], train[96], valid[96];
+    tn_memory_file data, train, valid;
 } handover;
 
-static tn_status write_list(const char *path, const tn_list *list) {
-    FILE *to = fopen(path, "w");
-    if (!to) return tn_fail("%s: %s", path, strerror(errno));
-    for (int i = 0; i < list->n; i++) fprintf(to, "%s\n", list->path[i]);
-    return fclose(to) == 0 ? TN_OK : tn_fail("%s: %s", path, strerror(errno));
-}
-
-static tn_status write_data(const tn_trainer *t, const handover *h) {
-    FILE *to = fopen(h->data, "w");
-    if (!to) return tn_fail("%s: %s", h->data, strerror(errno));
-    fprintf(to, "classes=%d\ntrain=%s\nvalid=%s\nlabels=%s\nnames=%s\nbackup=%s\n", t->classes,
-            h->train, t->valid_list.n ? h->valid : h->train, t->data.labels,
-            t->data.names ? t->data.names : t->data.labels, t->paths.folder);
-    if (t->data.top) fprintf(to, "top=%d\n", t->data.top);
-    return fclose(to) == 0 ? TN_OK : tn_fail("%s: %s", h->data, strerror(errno));
+static tn_status write_list(tn_memory_file *file, const char *name, const tn_list *list) {
+    TN_TRY(tn_memory_file_open(file, name));
+    for (int i = 0; i < list->n; i++) fprintf(file->to, "%s\n", list->path[i]);
+    return tn_memory_file_finish(file);
 }
 
 static tn_status hand_over(const tn_trainer *t, handover *h) {
-    snprintf(h->folder, sizeof h->folder, "/tmp/darknet-plugin-XXXXXX");
-    if (!mkdtemp(h->folder)) return tn_fail("%s: %s", h->folder, strerror(errno));
-    snprintf(h->data, sizeof h->data, "%s/net.data", h->folder);
-    snprintf(h->train, sizeof h->train, "%s/train.list", h->folder);
-    snprintf(h->valid, sizeof h->valid, "%s/valid.list", h->folder);
-    TN_TRY(write_list(h->train, &t->train_list));
-    if (t->valid_list.n) TN_TRY(write_list(h->valid, &t->valid_list));
-    return write_data(t, h);
+    TN_TRY(write_list(&h->train, "train.list", &t->train_list));
+    if (t->valid_list.n) TN_TRY(write_list(&h->valid, "valid.list", &t->valid_list));
+    TN_TRY(tn_memory_file_open(&h->data, "net.data"));
+    FILE *to = h->data.to;
+    fprintf(to, "classes=%d\ntrain=%s\nvalid=%s\nlabels=%s\nnames=%s\nbackup=%s\n", t->classes,
+            h->train.path, t->valid_list.n ? h->valid.path : h->train.path, t->data.labels,
+            t->data.names ? t->data.names : t->data.labels, t->paths.folder);
+    if (t->data.top) fprintf(to, "top=%d\n", t->data.top);
+    return tn_memory_file_finish(&h->data);
 }
 
-static void clear_away(const handover *h) {
-    if (!h->folder[0]) return;
-    unlink(h->data);
-    unlink(h->train);
-    unlink(h->valid);
-    rmdir(h->folder);
+static void clear_away(handover *h) {
+    tn_memory_file_close(&h->data);
+    tn_memory_file_close(&h->train);
+    tn_memory_file_close(&h->valid);
 }
 
 static tn_status run(tn_trainer *t) {
     const tn_train_options *o = t->options;
-    handover h = {{0}, {0}, {0}, {0}};
+    handover h = {0};
     t->preprocess = t->data.preprocess;
     t->threads = tn_cpu_use_threads(o->threads);
     TN_TRY(check_images(t, &t->train_list));
@@ -110,7 +96,7 @@ static tn_status run(tn_trainer *t) {
                                        .weights = o->model.weights,
                                        .folder = t->paths.folder,
                                        .base = t->paths.base,
-                                       .data = h.data,
+                                       .data = h.data.path,
                                        .clear = o->clear,
                                        .top = o->topk,
                                        .path = t->train_list.path,

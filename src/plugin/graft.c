@@ -6,12 +6,11 @@
 #include "src/net/optimizer.h"
 #include "src/net/schedule.h"
 #include "src/plugin/foreign.h"
+#include "src/plugin/memory_file.h"
 #include "src/plugin/mends.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A run of sections that one block computes, and the host's layers they became. */
 typedef struct segment {
@@ -26,9 +25,9 @@ struct tn_graft {
     const void *layers;
     const uint64_t *seen;
     tn_net *net;
-    tn_cfg cfg; /* foreign: there is no net of ours */
-    char path[64];
-    bool written, scheduled;
+    tn_cfg cfg;          /* foreign: there is no net of ours */
+    tn_memory_file file; /* the cfg for the host */
+    bool scheduled;
     tn_graft_options options;
     tn_schedule schedule;
     tn_expand_span *span; /* of each section */
@@ -71,16 +70,17 @@ static tn_status plan_schedule(tn_graft *g) {
 }
 
 /* Readers take the first of equal keys: what the plugin says of [net] comes first. */
-static tn_status write_text(tn_graft *g, const char *text, FILE *to) {
+static tn_status write_text(tn_graft *g, const char *text) {
+    FILE *to = g->file.to;
     static const char head[] = "[net]\n";
     const char *net = strstr(text, head);
-    if (!net) return tn_fail("%s: no [net] was written", g->path);
+    if (!net) return tn_fail("no [net] was written for the host");
     net += sizeof head - 1;
     fwrite(text, 1, (size_t)(net - text), to);
     if (g->scheduled && g->schedule.total)
         fprintf(to, "max_batches=%llu\n", (unsigned long long)g->schedule.total);
     fputs(net, to);
-    return ferror(to) ? tn_fail("%s: %s", g->path, strerror(errno)) : TN_OK;
+    return tn_memory_file_finish(&g->file);
 }
 
 static tn_status write_cfg(tn_graft *g) {
@@ -92,14 +92,8 @@ static tn_status write_cfg(tn_graft *g) {
                                                     &warner, memory, g->span)
                               : tn_foreign_write(&g->cfg, &warner, memory, g->span);
     if (fclose(memory) != 0 && status == TN_OK) status = tn_fail("out of memory for a cfg");
-    snprintf(g->path, sizeof g->path, "/tmp/darknet-plugin-XXXXXX");
-    const int fd = status == TN_OK ? mkstemp(g->path) : -1;
-    FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-    if (status == TN_OK && !to) status = tn_fail("%s: %s", g->path, strerror(errno));
-    g->written = to != NULL;
-    if (status == TN_OK) status = write_text(g, text, to);
-    if (to && fclose(to) != 0 && status == TN_OK)
-        status = tn_fail("%s: %s", g->path, strerror(errno));
+    if (status == TN_OK) status = tn_memory_file_open(&g->file, "darknet-plugin.cfg");
+    if (status == TN_OK) status = write_text(g, text);
     free(text);
     return status;
 }
@@ -219,15 +213,10 @@ static void unregister(const tn_graft *g) {
     }
 }
 
-static void remove_file(tn_graft *g) {
-    if (g->written) unlink(g->path);
-    g->written = false;
-}
-
 void tn_graft_free(tn_graft *g) {
     if (!g) return;
     unregister(g);
-    remove_file(g);
+    tn_memory_file_close(&g->file);
     for (int i = 0; i < g->n_segments; i++) tn_block_free(g->segment[i].block);
     for (int i = 0; g->optimizer && i < g->n_layers; i++) tn_optimizer_free(g->optimizer[i]);
     tn_net_free(g->net);
@@ -242,7 +231,7 @@ void tn_graft_free(tn_graft *g) {
 }
 
 const char *tn_graft_cfg(const tn_graft *g) {
-    return g->path;
+    return g->file.path;
 }
 
 tn_net *tn_graft_net(const tn_graft *g) {
@@ -350,7 +339,7 @@ static tn_status attach_foreign(tn_graft *g, const tn_host_layer *layer) {
 }
 
 tn_status tn_graft_attach(tn_graft *g, const tn_host_layer *layer, int n) {
-    remove_file(g);
+    tn_memory_file_close(&g->file);
     const int last = sections(g) - 1;
     int written = 0;
     for (int i = 0; i <= last; i++)

@@ -31,9 +31,8 @@ typedef struct tn_graft_options {
 
 typedef struct tn_graft tn_graft;
 
-/* Reads and checks `cfg`, writes it for the host into a temporary file, in stock sections. */
+/* Reads and checks `cfg`, writes it for the host into a file in memory, in stock sections. */
 tn_status tn_graft_create(const char *cfg, const tn_graft_options *options, tn_graft **out);
-/* Takes the temporary file away too, if tn_graft_attach has not yet. */
 void tn_graft_free(tn_graft *graft);
 
 const char *tn_graft_cfg(const tn_graft *graft);

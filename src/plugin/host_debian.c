@@ -5,6 +5,7 @@
 #include <darknet.h>
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,6 +268,12 @@ void tn_host_run_classifier(int argc, char **argv) {
 
 enum { SAVE_EVERY = 100, LOADERS = 4 };
 
+static volatile sig_atomic_t stopped;
+
+static void stop(int number) {
+    stopped = number;
+}
+
 static load_args loading(network *net, const tn_host_training *t, data *into) {
     return (load_args){.w = net->w,
                        .h = net->h,
@@ -309,7 +316,10 @@ tn_status tn_host_train(const tn_host_training *t) {
     load_args args = loading(net, t, &next);
     pthread_t loader = load_data(args);
     float average = -1;
-    while (net->max_batches == 0 || *net->seen / images < (size_t)net->max_batches) {
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
+    while (stopped == 0 &&
+           (net->max_batches == 0 || *net->seen / images < (size_t)net->max_batches)) {
         pthread_join(loader, 0);
         batch = next;
         loader = load_data(args);
@@ -326,9 +336,12 @@ tn_status tn_host_train(const tn_host_training *t) {
     }
     pthread_join(loader, 0);
     free_data(next);
-    save_as(net, t, "final");
+    save_as(net, t, stopped ? "last" : "final");
     tn_host_close(host);
-    return TN_OK;
+    if (!stopped) return TN_OK;
+    return tn_fail(
+        "stopped by signal %d; %s/%s_last.weights is written, and training goes on from it",
+        (int)stopped, t->folder, t->base);
 }
 
 void tn_host_run_detector(int argc, char **argv) {

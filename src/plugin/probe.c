@@ -2,6 +2,7 @@
 
 #include "src/net/run.h"
 #include "src/plugin/host.h"
+#include "src/plugin/memory_file.h"
 #include "src/plugin/mends.h"
 
 #include <dlfcn.h>
@@ -65,17 +66,18 @@ static tn_status look(const char *cfg) {
 
 /* In the child: what the host prints is nobody's. The reason goes through the pipe. */
 static int child(int answer) {
-    char path[] = "/tmp/darknet-plugin-probe-XXXXXX";
-    const int fd = mkstemp(path), null = open("/dev/null", O_WRONLY);
-    tn_status status = TN_OK;
-    if (fd < 0 || write(fd, probe_cfg, sizeof probe_cfg - 1) != sizeof probe_cfg - 1)
-        status = tn_fail("%s: %s", path, strerror(errno));
+    tn_memory_file cfg;
+    const int null = open("/dev/null", O_WRONLY);
+    tn_status status = tn_memory_file_open(&cfg, "probe.cfg");
+    if (status == TN_OK) {
+        fputs(probe_cfg, cfg.to);
+        status = tn_memory_file_finish(&cfg);
+    }
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     for (int m = 0; m < TN_MENDS; m++) tn_mend_set((tn_mend)m, m == TN_MEND_START);
     tn_host_graft_options = (tn_graft_options){.seed = 1};
-    if (status == TN_OK) status = look(path);
-    unlink(path);
+    if (status == TN_OK) status = look(cfg.path);
     if (status == TN_OK) return 0;
     const char *why = tn_error();
     return write(answer, why, strlen(why)) < 0 ? 2 : 1;
