@@ -1,5 +1,7 @@
 /* darknet ddti: the thyroid ultrasound database in, Darknet classifier lists out. */
+#include "layers/device/cpu.h"
 #include "src/commands/commands.h"
+#include "src/commands/leak_check.h"
 #include "src/commands/notice.h"
 #include "src/commands/options.h"
 #include "src/data/ddti/convert.h"
@@ -11,6 +13,7 @@
 static const char overview[] =
     "usage: darknet ddti convert DIR -out OUT [options]   lists and crops from the database\n"
     "       darknet ddti stats DIR                        what is in it, counted\n"
+    "       darknet ddti stats TRAIN.list VALID.list      which images leak from one to the other\n"
     "       darknet ddti synth DIR [options]              a generated sample of its shape\n"
     "`darknet ddti convert -h` and so on say more.\n";
 
@@ -198,6 +201,29 @@ static int cmd_convert(int argc, char **argv) {
     return status;
 }
 
+static const char stats_usage[] =
+    "usage: darknet ddti stats DIR [options]\n"
+    "       darknet ddti stats TRAIN.list VALID.list\n"
+    "\n"
+    "Counts what is in a folder of the DDTI, every oddity named: images that are the same or look\n"
+    "alike, text burned in below the picture. Of two lists it says which images of the second the\n"
+    "first knows already: the same bytes, a near-duplicate (perceptual hash), the same case (by "
+    "the\n"
+    "manifest.csv beside them).\n";
+
+static int compare_lists(const char *first, const char *second) {
+    tn_list a = {0}, b = {0};
+    tn_leaks leaks = {0};
+    tn_status status = tn_list_load(first, NULL, &a);
+    if (status == TN_OK) status = tn_list_load(second, NULL, &b);
+    if (status == TN_OK) status = tn_leak_check(&a, &b, 1, tn_cpu_use_threads(0), &leaks);
+    if (status == TN_OK) tn_leak_print(&a, &b, &leaks);
+    tn_leaks_free(&leaks);
+    tn_list_free(&a);
+    tn_list_free(&b);
+    return status == TN_OK ? 0 : failed("stats");
+}
+
 static int cmd_stats(int argc, char **argv) {
     const char *benign = "2,3", *malignant = "4a,4b,4c,5";
     const tn_option_spec specs[] = {
@@ -210,8 +236,10 @@ static int cmd_stats(int argc, char **argv) {
     if (tn_options_parse(argc, argv, specs, &arguments) != TN_OK) return failed("stats");
     int status = 1;
     if (arguments.help) {
-        tn_options_help(stdout, "usage: darknet ddti stats DIR [options]\n", specs);
+        tn_options_help(stdout, stats_usage, specs);
         status = 0;
+    } else if (arguments.positionals.count == 2) {
+        status = compare_lists(arguments.positionals.items[0], arguments.positionals.items[1]);
     } else {
         const char *folder = only_folder("stats", &arguments);
         tn_ddti_collection collection;

@@ -1,4 +1,5 @@
 /* Everything is read, checked and laid out before the first image is trained on. */
+#include "src/commands/leak_check.h"
 #include "src/commands/train.h"
 #include "src/net/hash.h"
 #include "src/net/weights.h"
@@ -33,6 +34,14 @@ static tn_status find_positive(tn_trainer *t) {
                    t->data.labels);
 }
 
+static tn_status warn_of_leaks(const tn_trainer *t) {
+    tn_leaks leaks;
+    TN_TRY(tn_leak_check(&t->train_list, &t->valid_list, 0, t->threads, &leaks));
+    tn_leak_warn(&t->train_list, &t->valid_list, "validation", &leaks);
+    tn_leaks_free(&leaks);
+    return TN_OK;
+}
+
 static tn_status read_data(tn_trainer *t) {
     TN_TRY(tn_model_args_data(t->options->model.data, t->options->model.cfg, &t->net->keys,
                               &t->data_path));
@@ -51,7 +60,10 @@ static tn_status read_data(tn_trainer *t) {
     TN_TRY(tn_names_load(d->names ? d->names : d->labels, t->classes, &t->names));
     TN_TRY(find_positive(t));
     TN_TRY(tn_list_load(d->train, &t->labels, &t->train_list));
-    if (d->valid) return tn_list_load(d->valid, &t->labels, &t->valid_list);
+    if (d->valid) {
+        TN_TRY(tn_list_load(d->valid, &t->labels, &t->valid_list));
+        return warn_of_leaks(t);
+    }
     fprintf(stderr,
             "warning: %s names no valid= list: nothing is validated, and there will be no "
             "best weights\n",

@@ -60,7 +60,7 @@ accepts "help" help
 says "help lists the commands" classifier
 accepts "classifier -h" classifier -h
 says "classifier -h lists its commands" predict
-for c in train valid valid10 validcrop validfull validmulti predict test label csv try demo summary; do
+for c in train valid valid10 validcrop validfull validmulti predict test label csv try gradcam demo summary; do
     accepts "classifier $c -h" classifier $c -h
     says "classifier $c -h explains itself" "usage: darknet classifier"
 done

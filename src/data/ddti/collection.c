@@ -1,4 +1,5 @@
 #include "src/data/ddti/collection.h"
+#include "src/data/burned_text.h"
 #include "src/data/files.h"
 #include "src/data/text.h"
 
@@ -151,6 +152,8 @@ static tn_status look_at_bytes(tn_ddti_image *image) {
         image->width = pixels.w;
         image->height = pixels.h;
         look_at_colours(&pixels, image);
+        status = tn_count_letters_below(&pixels, &image->letters);
+        if (status == TN_OK) status = tn_perceptual_hash_of(&pixels, &image->look);
     }
     tn_image_free(&pixels);
     free(bytes);

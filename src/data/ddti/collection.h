@@ -6,6 +6,7 @@
 #include "src/data/ddti/case.h"
 #include "src/data/groups.h"
 #include "src/data/image.h"
+#include "src/data/perceptual_hash.h"
 
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ typedef struct tn_ddti_image {
     int width, height, components, baseline;
     int coloured; /* pixels whose channels differ by more than 20 of 255 */
     int grey;     /* no pixel's channels differ by more than 7: JPEG rounding */
+    int letters;  /* below the picture: burned_text.h */
+    tn_perceptual_hash look;
     int twin; /* index of the first image with the same bytes; itself when there is none before */
 } tn_ddti_image;
 

@@ -1,5 +1,7 @@
 #include "src/data/ddti/counts.h"
 
+#include "src/data/burned_text.h"
+
 #include <string.h>
 
 enum { MANY_COLOURED = 200 };
@@ -99,6 +101,12 @@ static void count_regions(const tn_ddti_image *image, int label, tn_ddti_counts 
     if (label >= 0) n->label_usable[label] += usable > 0, n->label_outlines[label] += usable;
 }
 
+int tn_ddti_look_alike(const tn_ddti_collection *c, int i, int j) {
+    const tn_ddti_image *a = &c->images[i], *b = &c->images[j];
+    return a->present && b->present && a->twin != b->twin &&
+           tn_perceptual_distance(&a->look, &b->look) <= TN_PERCEPTUAL_NEAR;
+}
+
 static void count_images(const tn_ddti_collection *c, const tn_ddti_label_map *map,
                          tn_ddti_counts *n) {
     n->images = c->image_count;
@@ -117,6 +125,8 @@ static void count_images(const tn_ddti_collection *c, const tn_ddti_label_map *m
         n->not_three += image->components != 3;
         n->grey += image->grey;
         n->coloured += image->coloured > MANY_COLOURED;
+        n->lettered += image->letters >= TN_BURNED_TEXT_LETTERS;
+        for (int j = 0; j < i; j++) n->near_pairs += tn_ddti_look_alike(c, j, i);
     }
 }
 

@@ -46,11 +46,16 @@ typedef struct tn_ddti_counts {
     int clamped;                             /* outlines with points outside the frame */
     int other_size, not_baseline, not_three; /* images unlike 560x360, SOF0, 3 components */
     int grey, coloured;                      /* images; over 200 coloured pixels */
+    int lettered;                            /* images: text below the picture suspected */
+    int near_pairs;                          /* images that look alike, bytes apart */
     int twin_sets_across, twin_sets_within;  /* sets of byte-identical images */
 } tn_ddti_counts;
 
 void tn_ddti_count(const tn_ddti_collection *collection, const tn_ddti_label_map *map,
                    tn_ddti_counts *out);
+
+/* 1 when two images look alike (perceptual_hash.h) without being the same bytes. */
+int tn_ddti_look_alike(const tn_ddti_collection *collection, int i, int j);
 
 /* Prints the counts with the names of what is odd. */
 void tn_ddti_counts_print(FILE *to, const tn_ddti_collection *collection,

@@ -1,6 +1,8 @@
 /* The counts as text, in the order in which one would ask. */
 #include "src/data/ddti/counts.h"
 
+#include "src/data/burned_text.h"
+
 static const char *plural(int n) {
     return n == 1 ? "" : "s";
 }
@@ -81,6 +83,31 @@ static void print_twins(FILE *to, const tn_ddti_collection *c, const tn_ddti_cou
     }
 }
 
+static void print_near(FILE *to, const tn_ddti_collection *c, const tn_ddti_counts *n) {
+    char name[TN_DDTI_NAME], other[TN_DDTI_NAME];
+    fprintf(to, "images that look alike (perceptual hash), bytes apart: %d pair%s\n", n->near_pairs,
+            plural(n->near_pairs));
+    for (int j = 0; j < c->image_count; j++)
+        for (int i = 0; i < j; i++) {
+            const tn_ddti_image *a = &c->images[i], *b = &c->images[j];
+            if (!tn_ddti_look_alike(c, i, j)) continue;
+            fprintf(to, "  %s ~ %s (%d of %d bits differ), %s\n", tn_ddti_image_name(c, i, name),
+                    tn_ddti_image_name(c, j, other), tn_perceptual_distance(&a->look, &b->look),
+                    TN_PERCEPTUAL_BITS,
+                    a->record == b->record ? "one case" : "ACROSS CASES: they can leak");
+        }
+}
+
+static void print_lettered(FILE *to, const tn_ddti_collection *c, const tn_ddti_counts *n) {
+    char name[TN_DDTI_NAME];
+    fprintf(to, "burned-in text below the picture suspected (%d letters or more): %d image%s%s",
+            TN_BURNED_TEXT_LETTERS, n->lettered, plural(n->lettered), n->lettered ? ":" : "");
+    for (int i = 0; i < c->image_count; i++)
+        if (c->images[i].letters >= TN_BURNED_TEXT_LETTERS)
+            fprintf(to, " %s", tn_ddti_image_name(c, i, name));
+    fputc('\n', to);
+}
+
 static void print_images(FILE *to, const tn_ddti_collection *c, const tn_ddti_counts *n) {
     fprintf(to,
             "images: %d not %dx%d, %d not baseline JPEG, %d not of 3 components; %d grey, %d "
@@ -115,5 +142,7 @@ void tn_ddti_counts_print(FILE *to, const tn_ddti_collection *c, const tn_ddti_c
     fputc('\n', to);
     print_regions(to, c, n);
     print_images(to, c, n);
+    print_lettered(to, c, n);
     print_twins(to, c, n);
+    print_near(to, c, n);
 }
