@@ -9,19 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A share outside the picture from here on is called out, where a blind map would have less. */
-static const double much_outside = 0.25;
-/* So is a probability that moves by this much when text and scales are covered. */
+/* A probability that moves by this much when text and scales are covered is called out. */
 static const double much_moved = 0.2;
+/* So is a share of the heat outside the picture from here on, and half more than a blind map's. It
+ * proves less: a coarse map spreads over what lies beside the place that it means. */
+static const double much_outside = 0.25, more_than_blind = 1.5;
 
 /* ---- text ---- */
 
-static bool reads_outside(const tn_gradcam_view *v) {
+static bool answer_moves(const tn_gradcam_view *v) {
+    return isfinite(v->picture_only) && fabs(v->picture_only - v->probability) >= much_moved;
+}
+
+static bool heat_outside(const tn_gradcam_view *v) {
     const tn_pointing *p = &v->pointing;
-    const bool looks = p->has_heat && p->outside > fmax(much_outside, p->outside_area);
-    const bool moves =
-        isfinite(v->picture_only) && fabs(v->picture_only - v->probability) >= much_moved;
-    return v->has_regions && (looks || moves);
+    return v->has_regions && p->has_heat && p->outside >= much_outside &&
+           p->outside >= more_than_blind * p->outside_area;
 }
 
 /* "heat in the nodule 45.0 % (of the view it covers 30.1 %), hottest place inside" */
@@ -46,9 +49,12 @@ static void print_view(const tn_model *m, const tn_gradcam_view *v, bool nodule)
     if (isfinite(v->picture_only))
         printf("  with all outside the picture covered: %s %.6f\n", m->names[v->class_index],
                v->picture_only);
-    if (reads_outside(v))
-        printf("  WARNING: the net goes by what lies outside the ultrasound picture (text, "
-               "scales)\n");
+    if (answer_moves(v))
+        printf("  WARNING: the answer changes when all outside the ultrasound picture is covered: "
+               "the net may read text or scales\n");
+    else if (heat_outside(v))
+        printf("  note: much of the heat lies outside the ultrasound picture%s\n",
+               isfinite(v->picture_only) ? ", but the answer stands without it" : "");
 }
 
 static const char *layer_word(const tn_gradcam_answer *a) {
@@ -95,7 +101,8 @@ static void add_view(cJSON *object, const tn_model *m, const tn_gradcam_view *v,
         add_real(object, "outside_picture_area", p->outside_area);
     }
     add_real(object, "probability_picture_only", v->picture_only);
-    if (v->has_regions) cJSON_AddBoolToObject(object, "reads_outside_picture", reads_outside(v));
+    if (isfinite(v->picture_only))
+        cJSON_AddBoolToObject(object, "moves_without_surroundings", answer_moves(v));
 }
 
 static tn_status print_json(const tn_model *m, const tn_gradcam_answer *a) {
@@ -148,9 +155,11 @@ static void add_pointing(const tn_gradcam_view *v, bool nodule, char *title) {
 
 static void add_warning(const tn_gradcam_view *v, char *title) {
     const size_t at = strlen(title);
-    if (reads_outside(v))
+    if (answer_moves(v))
         snprintf(title + at, TN_GRADCAM_TITLE - at,
-                 "\nGOES BY WHAT LIES OUTSIDE THE PICTURE (TEXT, SCALES)");
+                 "\nWARNING: covering all outside the picture changes the answer");
+    else if (heat_outside(v))
+        snprintf(title + at, TN_GRADCAM_TITLE - at, "\nmuch of the heat lies outside the picture");
 }
 
 static const char *file_name(const char *path) {
