@@ -70,9 +70,18 @@ static tn_status read_all(compare *c) {
     return c->cases.known ? TN_OK : tn_fail("%s: says of no image which case it is", c->manifest);
 }
 
+/* 2000 resamples, fewer where they would take minutes, never below 200. */
+static int choose_resamples(const compare *c) {
+    if (c->resamples) return c->resamples;
+    const double affordable = 2e8 / ((double)c->set[0].n * c->count);
+    return affordable > 2000 ? 2000 : affordable < 200 ? 200 : (int)affordable;
+}
+
 static tn_status compare_all(compare *c) {
-    tn_compare_options o = {
-        .positive = -1, .cluster = c->cases.cluster, .resamples = c->resamples, .seed = c->seed};
+    tn_compare_options o = {.positive = -1,
+                            .cluster = c->cases.cluster,
+                            .resamples = choose_resamples(c),
+                            .seed = c->seed};
     if (c->positive_name) {
         o.positive = tn_predictions_class(&c->set[0], c->positive_name);
         if (o.positive < 0)
@@ -270,14 +279,14 @@ static tn_status run_all(compare *c) {
 }
 
 int tn_cmd_compare(int argc, char **argv) {
-    compare c = {.resamples = 2000};
+    compare c = {0};
     const tn_option_spec specs[] = {
         {"manifest", TN_OPTION_TEXT, &c.manifest, "FILE", "says which images are one case"},
         {"positive", TN_OPTION_TEXT, &c.positive_name, "CLASS",
          "whose AUC is compared, of three or more classes (default: the mean over all)"},
         {"json", TN_OPTION_SWITCH, &c.json, NULL, "one JSON object"},
-        {"resamples", TN_OPTION_INT, &c.resamples, "N", "of the bootstrap (default: 2000)", 1,
-         1000000},
+        {"resamples", TN_OPTION_INT, &c.resamples, "N",
+         "of the bootstrap (default: 2000, fewer for huge lists)", 1, 1000000},
         {"seed", TN_OPTION_SEED, &c.seed, "N", "of the bootstrap (default: 0)"},
         {NULL},
     };
