@@ -13,47 +13,19 @@
 #ifndef TN_OPS_CONVOLUTION_DENSE_WEIGHTS_H
 #define TN_OPS_CONVOLUTION_DENSE_WEIGHTS_H
 
+#include "layers/ops/convolution_dense_weights_pack.h"
 #include "layers/ops/convolution_kernels.h"
-#include "layers/ops/dense_slab.h"
-#include "layers/ops/dense_tile.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    PIXELS = 256,                   /* of a unit, about */
+    PIXELS = 128,                   /* of a unit, about */
     OWN_GRADIENT_BYTES = 512 << 10, /* up to here every thread has a whole one */
     ROWS_BYTES = 128 << 10,         /* packed rows that are swept together */
     TILE_FLOATS = TN_TILE_ROWS * TN_PANEL,
 };
-
-typedef enum sharing { SHARE_UNITS, SHARE_ROWS, SHARE_PANELS } sharing;
-
-typedef struct state {
-    int groups, read, made; /* channels of one group */
-    bool pixels;            /* 1x1, stride 1, no padding: the batch is one column of pixels */
-    bool wide;              /* lanes run over a kernel row's columns and channels */
-    int taps;               /* tiles of one row and panel: (ky, kx), or ky when wide */
-    int row_sets, panels;   /* of one group */
-    tn_conv_axis y, x;
-    tn_slab_axis slab_y, slab_x;
-    int slab_width;
-    tn_slab_units units;
-    sharing sharing;
-    int owners;          /* gradients: threads, or 1 */
-    size_t tiles;        /* floats of one gradient */
-    size_t panel_floats; /* of one panel of a unit's slab */
-    size_t read_floats, delta_floats, row_set_floats;
-} state;
-
-/* A thread's own memory, and its share of the work. */
-typedef struct workplace {
-    float *read, *delta, *gradient;
-    int unit_from, unit_to;
-    int rows_from, rows_to;   /* row sets, of all groups */
-    int panel_from, panel_to; /* panels, of each group */
-} workplace;
 
 static size_t round_up(size_t floats) {
     return (floats + 15) / 16 * 16;
@@ -69,7 +41,9 @@ typedef void (*tile_function)(const tn_outer_tile *t);
     }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 TILES(1)
-TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILES(2)
+TILES(3)
+TILES(4) TILES(5) TILES(6)
 #if TN_TILE_MOST_ROWS > 6
     TILES(7) TILES(8)
 #endif
@@ -85,10 +59,16 @@ TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 
 /* ---- prepare ---- */
 
-/* Filters [*from, returned) of row set i of a group; sets are of nearly equal size. */
-static int row_set(const state *s, int i, int *from) {
-    *from = (int)((long)s->made * i / s->row_sets);
-    return (int)((long)s->made * (i + 1) / s->row_sets);
+/* Row sets are of nearly equal size. */
+static tn_status lay_rows(state *s, const char *name) {
+    s->row_sets = (s->made + TN_TILE_ROWS - 1) / TN_TILE_ROWS;
+    s->row_from = malloc(((size_t)s->groups * s->row_sets + 1) * sizeof *s->row_from);
+    if (!s->row_from) return tn_fail("%s: out of memory", name);
+    for (int i = 0; i <= s->groups * s->row_sets; i++) {
+        const int group = i / s->row_sets, set = i % s->row_sets;
+        s->row_from[i] = group * s->made + (int)((long)s->made * set / s->row_sets);
+    }
+    return TN_OK;
 }
 
 static void lay_panels(state *s, const tn_convolution_attr *a) {
@@ -96,7 +76,6 @@ static void lay_panels(state *s, const tn_convolution_attr *a) {
     s->wide = s->groups == 1 && s->read < TN_PANEL && a->kw > 1 && a->dilation == 1;
     s->taps = s->wide ? a->kh : a->kh * a->kw;
     s->panels = ((s->wide ? across : s->read) + TN_PANEL - 1) / TN_PANEL;
-    s->row_sets = (s->made + TN_TILE_ROWS - 1) / TN_TILE_ROWS;
     s->tiles = (size_t)s->taps * s->groups * s->row_sets * s->panels * TILE_FLOATS;
 }
 
@@ -154,6 +133,7 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     s->slab_y = tn_slab_axis_of(&s->y, 1);
     s->slab_x = tn_slab_axis_of(&s->x, 1);
     s->slab_width = tn_slab_extent(&s->slab_x, s->x.count);
+    TN_TRY(lay_rows(s, r->op->name));
     lay_panels(s, a);
     lay_units(s, &out, r->threads);
     lay_sharing(s, r->threads);
@@ -165,82 +145,11 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
 
 static void release(tn_op_run *r, tn_kernel_run *k) {
     (void)r;
-    free(k->state);
+    state *s = k->state;
+    if (!s) return;
+    free(s->row_from);
+    free(s);
     k->state = NULL;
-}
-
-/* ---- packing ---- */
-
-/* One pixel's channels, a panel's worth to each panel in the thread's share. */
-static void pack_pixel(const state *s, const workplace *w, const float *from, float *to) {
-    for (int g = 0; g < s->groups; g++)
-        for (int p = w->panel_from; p < w->panel_to; p++) {
-            const int at = p * TN_PANEL, left = s->read - at;
-            float *lanes = to + ((size_t)g * s->panels + p) * s->panel_floats;
-            const float *channels = from ? from + (size_t)g * s->read + at : NULL;
-            if (channels && left >= TN_PANEL) {
-                memcpy(lanes, channels, TN_PANEL * sizeof(float));
-            } else {
-                const size_t some = channels ? (size_t)left * sizeof(float) : 0;
-                if (some) memcpy(lanes, channels, some);
-                memset((char *)lanes + some, 0, TN_PANEL * sizeof(float) - some);
-            }
-        }
-}
-
-static void pack_row(const state *s, const workplace *w, const tn_tensor *in, const float *row,
-                     float *to) {
-    for (int i = 0; i < s->slab_width; i++) {
-        const int x = tn_slab_source(&s->slab_x, 0, i);
-        const bool inside = row && (unsigned)x < (unsigned)in->w;
-        const float *from = inside ? row + (size_t)x * in->pitch : NULL;
-        if (!s->wide) {
-            pack_pixel(s, w, from, to + (size_t)i * TN_PANEL);
-            continue;
-        }
-        for (int c = 0; c < s->read; c++) to[i * s->read + c] = from ? from[c] : 0;
-    }
-}
-
-static void pack_read(const state *s, const workplace *w, const tn_tensor *in, tn_slab_part part) {
-    const int rows = tn_slab_extent(&s->slab_y, part.rows);
-    const size_t row_floats = (size_t)s->slab_width * (s->wide ? s->read : TN_PANEL);
-    float *to = w->read;
-    for (int n = 0; n < part.images; n++)
-        for (int i = 0; i < rows; i++, to += row_floats) {
-            const int y = tn_slab_source(&s->slab_y, part.row, i);
-            const size_t pixel = ((size_t)(part.image + n) * in->h + (size_t)y) * in->w;
-            const bool inside = (unsigned)y < (unsigned)in->h;
-            pack_row(s, w, in, inside ? tn_data(in) + pixel * in->pitch : NULL, to);
-        }
-}
-
-/* Copies whole TN_TILE_ROWS vectors: the next pixel overwrites what was too much. */
-static void pack_delta_pixel(const state *s, const workplace *w, const float *from, bool last,
-                             float *to) {
-    for (int i = w->rows_from; i < w->rows_to; i++) {
-        int first;
-        const int end = row_set(s, i % s->row_sets, &first), group = i / s->row_sets;
-        const float *rows = from + (size_t)group * s->made + first;
-        float *set = to + (size_t)i * s->row_set_floats;
-        if (last && i + 1 == s->groups * s->row_sets)
-            memcpy(set, rows, (size_t)(end - first) * sizeof(float));
-        else
-            memcpy(set, rows, TN_TILE_ROWS * sizeof(float));
-    }
-}
-
-static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout,
-                       tn_slab_part part) {
-    const size_t pixels = (size_t)part.rows * dout->w, whole = tn_pixels(dout);
-    float *to = w->delta;
-    for (int n = 0; n < part.images; n++) {
-        const size_t first =
-            ((size_t)(part.image + n) * dout->h + (size_t)part.row) * (size_t)dout->w;
-        for (size_t p = 0; p < pixels; p++, to += TN_TILE_ROWS)
-            pack_delta_pixel(s, w, tn_data(dout) + (first + p) * dout->pitch,
-                             first + p + 1 == whole, to);
-    }
 }
 
 /* ---- sums ---- */
@@ -257,14 +166,20 @@ static ptrdiff_t tap_at(const state *s, int tap) {
            TN_PANEL;
 }
 
-static void add_tiles(const state *s, const workplace *w, tn_outer_tile *t, int row, int panel) {
-    int first;
-    const int rows = row_set(s, row % s->row_sets, &first) - first, group = row / s->row_sets;
+static void add_tiles(const state *s, workplace *w, tn_outer_tile *t, int row, int panel) {
+    const int rows = s->row_from[row + 1] - s->row_from[row], group = row / s->row_sets;
     const int lanes = (s->wide ? s->x.taps : 1) * s->read - panel * TN_PANEL;
     const float *read = s->wide ? w->read + (size_t)panel * TN_PANEL
                                 : w->read + ((size_t)group * s->panels + panel) * s->panel_floats;
     const tile_function add = tile_table[rows - 1][lanes > TN_VECTOR];
     t->delta = w->delta + (size_t)row * s->row_set_floats;
+    fetch_ahead(w);
+    /* The next row set's sums lie a whole row of tiles away. */
+    const char *next = (const char *)(tile_at(s, w->gradient, row, panel, 0) +
+                                      (size_t)s->panels * s->taps * TILE_FLOATS);
+    if (s->taps == 1 && row + 1 < w->rows_to)
+        for (size_t i = 0; i < TILE_FLOATS * sizeof(float); i += LINE_BYTES)
+            _mm_prefetch(next + i, _MM_HINT_T0);
     for (int tap = 0; tap < s->taps; tap++) {
         t->read = read + tap_at(s, tap);
         t->made = tile_at(s, w->gradient, row, panel, tap);
@@ -272,7 +187,7 @@ static void add_tiles(const state *s, const workplace *w, tn_outer_tile *t, int 
     }
 }
 
-static void add_unit(const state *s, const workplace *w, tn_slab_part part) {
+static void add_unit(const state *s, workplace *w, tn_slab_part part) {
     const int pitch = s->wide ? s->read : TN_PANEL;
     const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
     tn_outer_tile t = {.step = (ptrdiff_t)s->slab_x.step * pitch,
@@ -355,11 +270,8 @@ static void unpack(const tn_op_run *r, const state *s, const float *gradients) {
     const size_t filter = (size_t)s->read * s->y.taps * s->x.taps;
 #pragma omp parallel for schedule(static) num_threads(r->threads)
     for (int row = 0; row < s->groups * s->row_sets; row++) {
-        int first;
-        const int end = row_set(s, row % s->row_sets, &first), group = row / s->row_sets;
-        for (int i = first; i < end; i++)
-            unpack_filter(s, gradients, row, i - first,
-                          grad + ((size_t)group * s->made + i) * filter);
+        for (int i = s->row_from[row]; i < s->row_from[row + 1]; i++)
+            unpack_filter(s, gradients, row, i - s->row_from[row], grad + (size_t)i * filter);
     }
 }
 
@@ -369,12 +281,13 @@ static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
     const tn_tensor dout = s->pixels ? tn_slab_column(r->dout) : r->dout;
 #pragma omp parallel for schedule(static, 1) num_threads(r->threads)
     for (int t = 0; t < r->threads; t++) {
-        const workplace w = workplace_of(r, k, t);
+        workplace w = workplace_of(r, k, t);
         clear_tiles(s, &w);
         for (int u = w.unit_from; u < w.unit_to; u++) {
             const tn_slab_part part = tn_slab_part_of(&s->units, u);
             pack_read(s, &w, &in, part);
             pack_delta(s, &w, &dout, part);
+            look_ahead(s, &w, &in, &dout, u + 1);
             add_unit(s, &w, part);
         }
     }
