@@ -4,6 +4,7 @@
 #   *_avx2.c, *_avx512.c   compiled for that instruction set, chosen at run time
 #   *_onednn.c             only with DNNL=1      *_opencv.cpp   only with OPENCV=1
 #   *_stb.c                only with OPENCV=0
+#   *.cu                   only with GPU=1: machine code for every GPU, embedded; *_cuda.c starts it
 # The net core is compiled a second time with tn_real = double: gradient checks run on that one.
 
 MAKEFLAGS += --no-print-directory
@@ -22,6 +23,14 @@ DNNL   ?= $(call header,dnnl.h)
 OPENCV_INCLUDE := $(firstword $(wildcard /usr/include/opencv4 /usr/local/include/opencv4))
 OPENCV ?= $(if $(wildcard $(OPENCV_INCLUDE)/opencv2/photo.hpp),1,$(call has,opencv4))
 OPENMP ?= 1
+# nvcc is all that GPU=1 needs to build; driver, cuDNN and cuBLAS are opened at run time, by those
+# who have a GPU. CUDNN=0 leaves out the kernels that call cuDNN.
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /usr/bin/nvcc))
+GPU  ?= $(if $(NVCC),1,0)
+CUDNN ?= $(GPU)
+ifeq ($(GPU)$(if $(NVCC),1,0),10)
+$(error GPU=1 needs nvcc (CUDA 13's compiler): put it on PATH or name it, make GPU=1 NVCC=FILE)
+endif
 WERROR ?= 0
 SAN    ?=
 # Looked for once, not once a file.
@@ -30,7 +39,7 @@ OPENCV := $(OPENCV)
 LIBRARY_FLAGS := $(shell pkg-config --cflags libxml-2.0 libcjson 2>/dev/null)
 LIBRARIES := $(shell pkg-config --libs libxml-2.0 libcjson 2>/dev/null)
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DTN_DNNL=$(DNNL) -DTN_OPENCV=$(OPENCV)
+CPPFLAGS += -I. -D_GNU_SOURCE -DTN_DNNL=$(DNNL) -DTN_OPENCV=$(OPENCV) -DTN_GPU=$(GPU) -DTN_CUDNN=$(CUDNN)
 WARN := -Wall -Wextra -Wshadow -Wvla -Wno-missing-field-initializers
 ifeq ($(WERROR),1)
 WARN += -Werror
@@ -70,10 +79,12 @@ else
 CXXSOURCES :=
 endif
 
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
+CUDA_SOURCES := $(if $(filter 1,$(GPU)),$(sort $(shell find layers src -name '*.cu')))
+
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
 LIB := $(BUILD)/libtn.a
 # The double build: reference kernels and the net core, nothing that knows float alone.
-DOUBLE_SOURCES := $(filter-out %_avx2.c %_avx512.c %_onednn.c,$(filter layers/% src/net/%,$(SOURCES)))
+DOUBLE_SOURCES := $(filter-out %_avx2.c %_avx512.c %_onednn.c %_cuda.c %_cudnn.c,$(filter layers/% src/net/%,$(SOURCES)))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o)
 DOUBLE_LIB := $(BUILD)/libtn_double.a
 
@@ -95,7 +106,8 @@ help: ## this list
 
 config:
 	@scripts/need.sh
-	@echo "OPENCV=$(OPENCV) DNNL=$(DNNL) OPENMP=$(OPENMP)"
+	@echo "OPENCV=$(OPENCV) DNNL=$(DNNL) OPENMP=$(OPENMP)" \
+	"GPU=$(GPU)$(if $(NVCC),, (no nvcc: the CUDA code is not compiled))$(if $(filter 1,$(GPU)), CUDNN=$(CUDNN))"
 
 darknet: $(BUILD)/src/main.o $(LIB)
 	$(call say,LD,$@)
@@ -161,6 +173,20 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,"$< (double)")
 	$(Q)$(CC) $(CPPFLAGS) -DTN_REAL_DOUBLE -UTN_DNNL -DTN_DNNL=0 $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# One .cu file: machine code for every GPU from Turing to Blackwell, PTX for what comes after, put
+# into the program as it is (TN_GPU_SOURCE in layers/device/gpu.h).
+CUDA_ARCHS ?= 75 80 86 89 90 100 120
+NVCC_FLAGS ?= -O3 -std=c++17 -lineinfo -Xcompiler -Wall
+CUDA_CODE = $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+	$(foreach a,$(lastword $(CUDA_ARCHS)),-gencode arch=compute_$(a),code=compute_$(a))
+$(BUILD)/%.fatbin: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) -I. $(NVCC_FLAGS) $(CUDA_CODE) -MD -MF $@.d -MT $@ -fatbin -o $@ $<
+$(BUILD)/%.cu.o: $(BUILD)/%.fatbin
+	$(Q)n=tn_fatbin_$(notdir $*); printf '.section .rodata\n.balign 64\n.globl %s\n.hidden %s\n%s: .incbin "%s"\n1: .balign 8\n.globl %s_bytes\n.hidden %s_bytes\n%s_bytes: .quad 1b - %s\n.section .note.GNU-stack,"",@progbits\n' \
+	$$n $$n $$n $< $$n $$n $$n $$n | $(CC) -c -x assembler -o $@ -
 
 $(BUILD)/tests/grad/%: tests/grad/%.c $(DOUBLE_SUPPORT) $(DOUBLE_LIB)
 	@mkdir -p $(@D)

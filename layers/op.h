@@ -8,7 +8,8 @@
 #ifndef TN_OP_H
 #define TN_OP_H
 
-#include "layers/device/status.h"
+#include "layers/device/choices.h"
+#include "layers/device/gpu.h"
 #include "layers/param.h"
 #include "layers/tensor.h"
 
@@ -33,14 +34,24 @@ typedef struct tn_step {
     int first_sample;     /* index of this mini-batch's sample 0 within the whole batch */
     int n_valid;          /* samples that count; what follows in the mini-batch is padding */
     double grad_scale;    /* 1 / (samples of the whole batch): losses are means */
-    const tn_real *truth; /* (n, outputs) target distribution; NULL: no loss, no backward from it */
+    const tn_real *truth; /* (n, outputs) target distribution; NULL: no loss, no backward from it.
+                             A kernel on the GPU finds a copy there */
 } tn_step;
 
 typedef struct tn_op tn_op;
 typedef struct tn_op_run tn_op_run;
 typedef struct tn_kernel_run tn_kernel_run;
 
+/* Where a kernel computes. */
+typedef enum tn_device { TN_ON_CPU = 0, TN_ON_GPU } tn_device;
+
 /* One implementation of one pass of one op kind.
+ *
+ * In a replica on a GPU (r->gpu) every address that a TN_ON_GPU kernel sees lies there: views,
+ * parameters and their gradients, scratch, save, step->truth. It launches and returns; what it
+ * cannot serve (a dtype, a shape, no machine code) it refuses. When all of them refuse, a kernel of
+ * the processor serves, its inputs copied out and its results copied in (layers/staging.h): so a
+ * kind's save has one format, the same on both devices, and any mix of kernels is right.
  *
  * prepare: the op, its views (shapes without memory; din[i].n == 0: not wanted), parameters, mode
  * and threads are known. Sets k->scratch_bytes (memory that lives during this pass only) and,
@@ -52,12 +63,14 @@ typedef struct tn_kernel_run tn_kernel_run;
  *   TN_BACKWARD_DATA    each din[i] with memory: added to where accumulate[i], else overwritten. A
  * kind without BACKWARD_PARAMS kernels adds to its parameters' gradients here, when wants_params
  *   TN_BACKWARD_PARAMS  adds to param[i]->grad; runs before BACKWARD_DATA
- * Nothing is zeroed for a kernel: one that overwrites covers every element. */
+ * Nothing is zeroed for a kernel: one that overwrites covers every element. A forward kernel on the
+ * GPU that has a loss writes it to r->loss_at there, and leaves r->loss alone. */
 typedef struct tn_kernel {
     const char *name;
     tn_status (*prepare)(tn_op_run *r, tn_kernel_run *k);
     tn_status (*run)(tn_op_run *r, tn_kernel_run *k);
     void (*release)(tn_op_run *r, tn_kernel_run *k); /* may be NULL */
+    tn_device device;
 } tn_kernel;
 
 /* A chosen kernel within a replica. */
@@ -110,6 +123,16 @@ struct tn_op_run {
     const tn_step *step; /* of the mini-batch in hand */
     double loss; /* loss ops: sum over valid samples, weighted as in the cfg; set by forward */
     tn_kernel_run pass[TN_PASSES];
+
+    /* A replica on a GPU. With TN_PRECISION_BF16, views (their gradients too) are of dtype TN_BF16,
+     * but for what a loss op or the net's end writes; a kernel looks at each view's dtype and
+     * refuses what it cannot take. Parameters and their gradients are always fp32. */
+    tn_gpu *gpu; /* NULL: on the processor, and all that follows means nothing */
+    tn_precision precision;
+    double *loss_at;     /* on the GPU: where a loss op's forward kernel puts its loss */
+    tn_choices *choices; /* may be NULL */
+    struct tn_staging *staging;
+    tn_op_run *host; /* this op as kernels of the processor see it; NULL where none is needed */
 };
 
 /* Chooses a kernel for every pass that the mode has and that is wanted. `only` names a kernel to be

@@ -31,6 +31,11 @@ typedef struct tn_tensor {
     int pitch;
 } tn_tensor;
 
+/* Bytes of one element. */
+static inline size_t tn_element_bytes(const tn_tensor *t) {
+    return t->dtype == TN_REAL ? sizeof(tn_real) : t->dtype == TN_BF16 ? 2 : 1;
+}
+
 static inline tn_real *tn_data(const tn_tensor *t) {
     return (tn_real *)t->data;
 }
