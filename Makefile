@@ -180,6 +180,8 @@ CUDA_ARCHS ?= 75 80 86 89 90 100 120
 NVCC_FLAGS ?= -O3 -std=c++17 -lineinfo -Xcompiler -Wall
 CUDA_CODE = $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
 	$(foreach a,$(lastword $(CUDA_ARCHS)),-gencode arch=compute_$(a),code=compute_$(a))
+# Our declarations of CUDA's functions are held against its headers where there are any.
+$(BUILD)/layers/device/gpu_abi.o: CPPFLAGS += $(if $(NVCC),-isystem $(wildcard $(dir $(NVCC))../include))
 $(BUILD)/%.fatbin: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)

@@ -114,6 +114,10 @@ typedef struct tn_cublas {
 #undef TN_CUBLAS_ROW
 } tn_cublas;
 
+/* The real libraries, opened at the first call; NULL with tn_error() set when one is not there. */
+const tn_cudnn *tn_cudnn_open(void);
+const tn_cublas *tn_cublas_open(void);
+
 /* Checked calls for kernels: `call` is the function's name as its library knows it, `what` the op.
  */
 tn_status tn_cudnn_check(const tn_cudnn *cudnn, int status, const char *call, const char *what);
