@@ -10,6 +10,8 @@
 
 #include "layers/device/choices.h"
 #include "layers/device/gpu.h"
+#include "layers/device/memory.h"
+#include "layers/device/status.h"
 #include "layers/param.h"
 #include "layers/tensor.h"
 
@@ -78,7 +80,9 @@ struct tn_kernel_run {
     const tn_kernel *kernel; /* NULL: nothing to do in this pass */
     void *state;
     size_t scratch_bytes;
-    void *scratch; /* 64-byte aligned, contents undefined between passes */
+    void *scratch;   /* 64-byte aligned, contents undefined between passes */
+    bool takes_tail; /* set in prepare: it does r->tail's work too, which then does not run */
+    bool in_place;   /* set in prepare, with takes_tail: r->out shall be where the tail's in[1] is */
 };
 
 enum { TN_KEEPS_OUT = 1 }; /* bits of tn_op_kind.keeps: out, then in[0], in[1], ... */
@@ -92,6 +96,9 @@ typedef struct tn_op_kind {
     unsigned (*keeps)(const tn_op *op);
     /* Multiply-adds of one image, for summary and benchmarks; NULL: none worth counting. */
     double (*multiply_adds)(const tn_op *op, const tn_tensor *in, const tn_tensor *out);
+    /* One op, made in the arena, in place of `op` and of `reader`, the only op that reads its
+     * output; TN_REFUSED when there is none. NULL: never. */
+    tn_status (*merge)(const tn_op *op, const tn_op *reader, tn_arena *arena, tn_op **merged);
 } tn_op_kind;
 
 /* A planned op. Immutable once the plan is done. */
@@ -122,6 +129,11 @@ struct tn_op_run {
     void *save;          /* from forward to backward of one mini-batch, 64-byte aligned */
     const tn_step *step; /* of the mini-batch in hand */
     double loss; /* loss ops: sum over valid samples, weighted as in the cfg; set by forward */
+    /* TN_INFER: the op right behind this one, whose in[0] is this one's out and wanted by nobody
+     * else; NULL: none. A forward kernel that takes it over writes its output: `out` is then that.
+     * tail_in_place: in[1] of the tail may be overwritten. */
+    const tn_op_run *tail;
+    bool tail_in_place;
     tn_kernel_run pass[TN_PASSES];
 
     /* A replica on a GPU. With TN_PRECISION_BF16, views (their gradients too) are of dtype TN_BF16,

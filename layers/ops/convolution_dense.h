@@ -14,6 +14,7 @@
 #include "layers/ops/convolution_kernels.h"
 #include "layers/ops/dense_slab.h"
 #include "layers/ops/dense_tile.h"
+#include "layers/ops/epilogue.h"
 #include "layers/ops/streams.h"
 
 #include <limits.h>
@@ -69,6 +70,7 @@ typedef struct state {
     chunk *chunk;
     tn_tile_piece *piece;
     int n_chunks, n_pieces;
+    tn_epilogue epilogue;          /* of forward in inference */
     bool streams;                  /* made is large: written around the caches */
     size_t slab_floats, positions; /* most of any unit */
     size_t packed_floats;
@@ -292,7 +294,7 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k, bool backward) {
         return tn_fail("%s: out of memory for %zu bytes of packed weights", r->op->name, bytes);
     k->scratch_bytes = (size_t)r->threads * (s->slab_floats * sizeof(float) +
                                              2 * (s->positions + 8) * sizeof(ptrdiff_t));
-    return TN_OK;
+    return backward ? TN_OK : tn_epilogue_take(&s->epilogue, r, k, false);
 }
 
 static void release(tn_op_run *r, tn_kernel_run *k) {
@@ -305,6 +307,7 @@ static void release(tn_op_run *r, tn_kernel_run *k) {
     free(s->piece);
     free(s->block);
     free(s->packed);
+    tn_epilogue_free(&s->epilogue);
     free(s);
     k->state = NULL;
 }
@@ -496,6 +499,27 @@ static void make_zeros(const workplace *w, const tn_tensor *made, int positions)
         memset(tn_data(made) + w->made_at[i], 0, (size_t)made->c * sizeof(float));
 }
 
+/* Channel where panel i of a block begins; for the number of panels: where its last one ends. */
+static int channel_of(const state *s, const block *b, int i) {
+    const int group = b->at / s->read + i / s->panels, in_group = i % s->panels * TN_PANEL;
+    return group * s->made + (in_group < s->made ? in_group : s->made);
+}
+
+/* What follows the convolution, over the channels that this share of a unit has made. */
+static void finish_unit(const state *s, const workplace *w, const tn_tensor *made, int positions,
+                        int share) {
+    for (int i = 0; i < s->blocks; i++) {
+        const block *b = &s->block[i];
+        if (b->depth_at + b->channels / b->groups < s->read) continue; /* its group's sums go on */
+        const int panels = b->groups * s->panels;
+        const int from = channel_of(s, b, (int)((long)panels * share / s->shares));
+        const int to = channel_of(s, b, (int)((long)panels * (share + 1) / s->shares));
+        for (int p = 0; p < positions; p++)
+            tn_epilogue_pixel(&s->epilogue, (size_t)w->made_at[p] / (size_t)made->pitch, from, to,
+                              tn_data(made) + w->made_at[p]);
+    }
+}
+
 static void make_unit(const state *s, const tn_tensor *read, const tn_tensor *made, bool add,
                       workplace *w, int unit, int share) {
     const tn_slab_part part = tn_slab_part_of(&s->units, unit);
@@ -512,6 +536,8 @@ static void make_unit(const state *s, const tn_tensor *read, const tn_tensor *ma
                 make_phase(s, w, made, p, b, positions, add, share);
         }
     }
+    if (s->epilogue.norm)
+        finish_unit(s, w, made, find_positions(s, &s->phase[0], made, part, w), share);
 }
 
 static void walk(const tn_op_run *r, const tn_kernel_run *k, const tn_tensor *read,
@@ -522,7 +548,8 @@ static void walk(const tn_op_run *r, const tn_kernel_run *k, const tn_tensor *re
         read = &read_column;
         made = &made_column;
     }
-    s->streams = tn_may_stream(made, TN_VECTOR);
+    tn_epilogue_fill(&s->epilogue);
+    s->streams = !s->epilogue.norm && tn_may_stream(made, TN_VECTOR);
     const size_t table = (s->positions + 8) * sizeof(ptrdiff_t);
     const size_t bytes = s->slab_floats * sizeof(float) + 2 * table;
     const int jobs = s->units.count * s->shares;

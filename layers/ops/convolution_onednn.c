@@ -15,16 +15,20 @@ static tn_status describe_weights(const tn_op_run *r, tn_weighted_shapes *shapes
     return tn_weighted_onednn_activations(r, shapes);
 }
 
-static tn_status prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass) {
+/* epilogue: NULL, or what forward shall do besides. */
+static tn_status prepare_pass(tn_op_run *r, tn_kernel_run *k, tn_pass pass, tn_epilogue *epilogue) {
     const tn_convolution_attr *a = r->op->attr;
     const dnnl_dims_t stride = {a->stride_y, a->stride_x}, pad = {a->pad_y, a->pad_x};
     const dnnl_dims_t holes = {a->dilation - 1, a->dilation - 1};
     tn_weighted_shapes s;
     TN_TRY(describe_weights(r, &s));
+    const dnnl_dims_t channels = {r->out.c};
+    dnnl_memory_desc_init_by_tag(&s.shift, 1, channels, dnnl_f32, dnnl_x);
     dnnl_convolution_desc_t forward, backward;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
         &forward, r->mode == TN_INFER ? dnnl_forward_inference : dnnl_forward_training,
-        dnnl_convolution_direct, &s.src, &s.weights, NULL, &s.dst, stride, holes, pad, pad);
+        dnnl_convolution_direct, &s.src, &s.weights, epilogue ? &s.shift : NULL, &s.dst, stride,
+        holes, pad, pad);
     if (status == dnnl_success && pass == TN_BACKWARD_DATA)
         status = dnnl_dilated_convolution_backward_data_desc_init(
             &backward, dnnl_convolution_direct, &s.src, &s.weights, &s.dst, stride, holes, pad,
@@ -36,19 +40,29 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass) {
     /* The library has no words for some shapes that are sound, like padding beyond the kernel. */
     if (status != dnnl_success) return TN_REFUSED;
     return tn_weighted_onednn_prepare(r, k, pass, pass == TN_FORWARD ? &forward : &backward,
-                                      &forward, &s);
+                                      &forward, &s, epilogue);
 }
 
+/* With what follows, or, where the library cannot, without. */
 static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {
-    return prepare(r, k, TN_FORWARD);
+    tn_epilogue e;
+    TN_TRY(tn_epilogue_take(&e, r, k, true));
+    if (e.norm) {
+        const tn_status status = prepare_pass(r, k, TN_FORWARD, &e);
+        if (!k->state) tn_epilogue_free(&e); /* it went no further than here */
+        if (status != TN_REFUSED) return status;
+        tn_weighted_onednn_release(r, k);
+        k->takes_tail = k->in_place = false;
+    }
+    return prepare_pass(r, k, TN_FORWARD, NULL);
 }
 
 static tn_status prepare_backward_data(tn_op_run *r, tn_kernel_run *k) {
-    return prepare(r, k, TN_BACKWARD_DATA);
+    return prepare_pass(r, k, TN_BACKWARD_DATA, NULL);
 }
 
 static tn_status prepare_backward_params(tn_op_run *r, tn_kernel_run *k) {
-    return prepare(r, k, TN_BACKWARD_PARAMS);
+    return prepare_pass(r, k, TN_BACKWARD_PARAMS, NULL);
 }
 
 const tn_kernel tn_convolution_forward_onednn = {

@@ -21,7 +21,7 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass) {
                                                                &s.dst);
     if (status != dnnl_success) return TN_REFUSED;
     return tn_weighted_onednn_prepare(r, k, pass, pass == TN_FORWARD ? &forward : &backward,
-                                      &forward, &s);
+                                      &forward, &s, NULL);
 }
 
 static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {

@@ -58,6 +58,27 @@ static unsigned keeps(const tn_op *op) {
     return kept;
 }
 
+/* act(norm(x) + skip): what a linear batch norm and the addition behind it come to. */
+static tn_status merge(const tn_op *op, const tn_op *reader, tn_arena *arena, tn_op **merged) {
+    const tn_norm_act_attr *first = op->attr, *then = reader->attr;
+    if (reader->kind != op->kind || reader->in[0] != op->out) return TN_REFUSED;
+    if (first->activation != TN_LINEAR || then->batch_norm || then->bias) return TN_REFUSED;
+    const int n_in = op->n_in + reader->n_in - 1;
+    tn_norm_act_attr *attr = tn_arena_alloc(arena, sizeof *attr);
+    int *in = tn_arena_alloc(arena, (size_t)n_in * sizeof *in);
+    *merged = tn_arena_alloc(arena, sizeof **merged);
+    if (!attr || !in || !*merged) return TN_FAIL;
+    *attr = *first;
+    attr->activation = then->activation;
+    for (int i = 0; i < n_in; i++) in[i] = i < op->n_in ? op->in[i] : reader->in[i - op->n_in + 1];
+    **merged = *op;
+    (*merged)->attr = attr;
+    (*merged)->in = in;
+    (*merged)->n_in = n_in;
+    (*merged)->out = reader->out;
+    return TN_OK;
+}
+
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
     &tn_norm_act_forward_avx2,
@@ -78,4 +99,5 @@ const tn_op_kind tn_op_norm_act = {
     .name = "norm_act",
     .kernels = {[TN_FORWARD] = forward, [TN_BACKWARD_DATA] = backward},
     .keeps = keeps,
+    .merge = merge,
 };

@@ -8,7 +8,7 @@
 #include <omp.h>
 #endif
 
-enum { ALIGN = 64, MAX_ARGS = 4 };
+enum { ALIGN = 64, MAX_DATA = 4, MAX_ARGS = MAX_DATA + 1 };
 
 /* A primitive with its memory objects, their data set before each execution. */
 typedef struct call {
@@ -27,6 +27,8 @@ typedef struct state {
     bool is_packed;
     uint64_t version;
     const tn_real *master;
+    tn_epilogue epilogue; /* its factor goes into the weights, its shift is the bias */
+    float *folded;        /* master weights times factor */
 } state;
 
 /* ---- the library ---- */
@@ -75,10 +77,10 @@ static dnnl_status_t add_arg(call *c, int index, const dnnl_memory_desc_t *desc)
     return status;
 }
 
-static dnnl_status_t call_make(call *c, const_dnnl_primitive_desc_t pd, const int index[3],
-                               const dnnl_memory_desc_t *const desc[3]) {
+static dnnl_status_t call_make(call *c, const_dnnl_primitive_desc_t pd, const int index[MAX_DATA],
+                               const dnnl_memory_desc_t *const desc[MAX_DATA]) {
     dnnl_status_t status = dnnl_primitive_create(&c->primitive, pd);
-    for (int i = 0; i < 3 && index[i] && status == dnnl_success; i++)
+    for (int i = 0; i < MAX_DATA && index[i] && status == dnnl_success; i++)
         status = add_arg(c, index[i], desc[i]);
     const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     c->scratchpad_bytes = pad ? dnnl_memory_desc_get_size(pad) : 0;
@@ -88,7 +90,7 @@ static dnnl_status_t call_make(call *c, const_dnnl_primitive_desc_t pd, const in
 }
 
 /* data: of the arguments in the order of call_make. */
-static dnnl_status_t call_run(const state *s, const call *c, void *const data[3],
+static dnnl_status_t call_run(const state *s, const call *c, void *const data[MAX_DATA],
                               void *scratchpad) {
     for (int i = 0; i < c->n_args; i++) {
         void *p = c->arg[i].arg == DNNL_ARG_SCRATCHPAD ? scratchpad : data[i];
@@ -100,11 +102,28 @@ static dnnl_status_t call_run(const state *s, const call *c, void *const data[3]
 
 /* ---- prepare ---- */
 
-static tn_status describe(const tn_op_run *r, const_dnnl_op_desc_t desc,
+/* The skip lies where the output goes, so it is a sum; then the activation. A relu has a slope of
+ * 1e-30 below zero: with 0 the library's turns NaN into 0, and a broken net would answer as surely
+ * as a sound one. What that adds is lost in the rounding of any sum. */
+static dnnl_status_t set_epilogue(dnnl_primitive_attr_t attr, const tn_epilogue *e) {
+    const float slope = e->leak == 0 ? 1e-30F : e->leak;
+    dnnl_post_ops_t ops;
+    dnnl_status_t status = dnnl_post_ops_create(&ops);
+    if (status != dnnl_success) return status;
+    if (e->skips) status = dnnl_post_ops_append_sum(ops, 1);
+    if (status == dnnl_success && e->leak != 1)
+        status = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_relu, slope, 0);
+    if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attr, ops);
+    dnnl_post_ops_destroy(ops);
+    return status;
+}
+
+static tn_status describe(const tn_op_run *r, const tn_epilogue *e, const_dnnl_op_desc_t desc,
                           const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
     dnnl_primitive_attr_t attr;
     TN_TRY(check(r, dnnl_primitive_attr_create(&attr), "make attributes"));
     dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && e->norm) status = set_epilogue(attr, e);
     if (status == dnnl_success) status = dnnl_primitive_desc_create(pd, desc, attr, engine, hint);
     dnnl_primitive_attr_destroy(attr);
     return check(r, status, "describe the operation");
@@ -141,8 +160,8 @@ static tn_status make_reorder(const tn_op_run *r, state *s, const dnnl_memory_de
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, attr);
     if (status == dnnl_success)
-        status = call_make(&s->reorder, pd, (const int[3]){DNNL_ARG_FROM, DNNL_ARG_TO, 0},
-                           (const dnnl_memory_desc_t *const[3]){from, to, NULL});
+        status = call_make(&s->reorder, pd, (const int[MAX_DATA]){DNNL_ARG_FROM, DNNL_ARG_TO},
+                           (const dnnl_memory_desc_t *const[MAX_DATA]){from, to});
     if (pd) dnnl_primitive_desc_destroy(pd);
     dnnl_primitive_attr_destroy(attr);
     return check(r, status, "reorder weights");
@@ -150,8 +169,9 @@ static tn_status make_reorder(const tn_op_run *r, state *s, const dnnl_memory_de
 
 static tn_status make_calls(const tn_op_run *r, state *s, tn_pass pass,
                             const_dnnl_primitive_desc_t pd, const tn_weighted_shapes *shapes) {
-    static const int index[TN_PASSES][3] = {
-        {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
+    const int bias = s->epilogue.norm ? DNNL_ARG_BIAS : 0;
+    const int index[TN_PASSES][MAX_DATA] = {
+        {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, bias},
         {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
         {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST},
     };
@@ -159,23 +179,25 @@ static tn_status make_calls(const tn_op_run *r, state *s, tn_pass pass,
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(
         pd, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
     s->packed_bytes = dnnl_memory_desc_get_size(packed);
-    const dnnl_status_t status =
-        call_make(&s->compute, pd, index[pass],
-                  (const dnnl_memory_desc_t *const[3]){&shapes->src, packed, &shapes->dst});
-    TN_TRY(check(r, status, "make the primitive"));
+    const dnnl_memory_desc_t *const desc[MAX_DATA] = {&shapes->src, packed, &shapes->dst,
+                                                      &shapes->shift};
+    TN_TRY(check(r, call_make(&s->compute, pd, index[pass], desc), "make the primitive"));
     TN_TRY(make_reorder(r, s, packed, &shapes->master, gradient));
     if (gradient) return TN_OK;
+    if (s->epilogue.norm && !(s->folded = malloc(dnnl_memory_desc_get_size(&shapes->master))))
+        return tn_fail("%s: out of memory for folded weights", r->op->name);
     s->packed = aligned_alloc(ALIGN, round_up(s->packed_bytes));
     return s->packed ? TN_OK
                      : tn_fail("%s: out of memory for %zu bytes of packed weights", r->op->name,
                                s->packed_bytes);
 }
 
-static tn_status describe_pass(const tn_op_run *r, tn_pass pass, const_dnnl_op_desc_t desc,
-                               const_dnnl_op_desc_t forward, dnnl_primitive_desc_t *pd) {
+static tn_status describe_pass(const tn_op_run *r, const tn_epilogue *e, tn_pass pass,
+                               const_dnnl_op_desc_t desc, const_dnnl_op_desc_t forward,
+                               dnnl_primitive_desc_t *pd) {
     dnnl_primitive_desc_t hint = NULL;
-    tn_status status = pass == TN_FORWARD ? TN_OK : describe(r, forward, NULL, &hint);
-    if (status == TN_OK) status = describe(r, desc, hint, pd);
+    tn_status status = pass == TN_FORWARD ? TN_OK : describe(r, e, forward, NULL, &hint);
+    if (status == TN_OK) status = describe(r, e, desc, hint, pd);
     if (hint) dnnl_primitive_desc_destroy(hint);
     return status;
 }
@@ -186,14 +208,14 @@ static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_
                                const_dnnl_op_desc_t forward, const tn_weighted_shapes *shapes) {
     TN_TRY(check(r, dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags), "start"));
     dnnl_primitive_desc_t pd = NULL;
-    tn_status status = describe_pass(r, pass, desc, forward, &pd);
+    tn_status status = describe_pass(r, &s->epilogue, pass, desc, forward, &pd);
     if (status == TN_OK) {
         s->threads = threads_for(r, pd);
         if (s->threads != r->threads) {
             set_threads(s->threads);
             dnnl_primitive_desc_destroy(pd);
             pd = NULL;
-            status = describe_pass(r, pass, desc, forward, &pd);
+            status = describe_pass(r, &s->epilogue, pass, desc, forward, &pd);
         }
     }
     /* The library's plain C++ is slower than ours. */
@@ -205,12 +227,16 @@ static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_
 
 tn_status tn_weighted_onednn_prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass,
                                      const_dnnl_op_desc_t desc, const_dnnl_op_desc_t forward,
-                                     const tn_weighted_shapes *shapes) {
+                                     const tn_weighted_shapes *shapes, tn_epilogue *epilogue) {
+    state *s = calloc(1, sizeof *s);
+    if (!s) {
+        if (epilogue) tn_epilogue_free(epilogue);
+        return tn_fail("%s: out of memory", r->op->name);
+    }
+    k->state = s;
+    if (epilogue) s->epilogue = *epilogue;
     pthread_once(&engine_once, make_engine);
     TN_TRY(check(r, engine_status, "start"));
-    state *s = calloc(1, sizeof *s);
-    if (!s) return tn_fail("%s: out of memory", r->op->name);
-    k->state = s;
     const int threads = set_threads(r->threads);
     const tn_status status = prepare_state(r, s, pass, desc, forward, shapes);
     set_threads(threads);
@@ -236,6 +262,8 @@ void tn_weighted_onednn_release(tn_op_run *r, tn_kernel_run *k) {
     call_free(&s->reorder);
     if (s->stream) dnnl_stream_destroy(s->stream);
     free(s->packed);
+    free(s->folded);
+    tn_epilogue_free(&s->epilogue);
     free(s);
     k->state = NULL;
 }
@@ -256,12 +284,25 @@ tn_status tn_weighted_onednn_activations(const tn_op_run *r, tn_weighted_shapes 
 
 /* ---- run ---- */
 
+/* Master weights times what batch norm makes of each filter's sum. */
+static float *fold(const tn_op_run *r, state *s) {
+    const tn_param *p = r->param[0];
+    const size_t filters = (size_t)r->out.c, each = p->spec->count / filters;
+    for (size_t f = 0; f < filters; f++)
+        for (size_t i = 0; i < each; i++)
+            s->folded[f * each + i] = p->value[f * each + i] * s->epilogue.factor[f];
+    return s->folded;
+}
+
 static dnnl_status_t pack(const tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     const tn_param *p = r->param[0];
-    if (s->is_packed && s->version == p->version && s->master == p->value) return dnnl_success;
+    const bool refolded = tn_epilogue_fill(&s->epilogue);
+    if (s->is_packed && !refolded && s->version == p->version && s->master == p->value)
+        return dnnl_success;
+    float *master = s->folded ? fold(r, s) : p->value;
     const dnnl_status_t status =
-        call_run(s, &s->reorder, (void *const[3]){p->value, s->packed, NULL}, k->scratch);
+        call_run(s, &s->reorder, (void *const[MAX_DATA]){master, s->packed}, k->scratch);
     s->is_packed = status == dnnl_success;
     s->version = p->version;
     s->master = p->value;
@@ -273,8 +314,10 @@ tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k) {
     const int threads = set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
-        status = call_run(s, &s->compute, (void *const[3]){r->in[0].data, s->packed, r->out.data},
-                          k->scratch);
+        status = call_run(
+            s, &s->compute,
+            (void *const[MAX_DATA]){r->in[0].data, s->packed, r->out.data, s->epilogue.shift},
+            k->scratch);
     set_threads(threads);
     return check(r, status, "run forward");
 }
@@ -287,8 +330,8 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
     const int threads = set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
-        status =
-            call_run(s, &s->compute, (void *const[3]){to, s->packed, r->dout.data}, k->scratch);
+        status = call_run(s, &s->compute, (void *const[MAX_DATA]){to, s->packed, r->dout.data},
+                          k->scratch);
     set_threads(threads);
     if (status == dnnl_success && to != din) {
         const size_t count = tn_elements(&r->din[0]);
@@ -303,10 +346,10 @@ tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
     void *gradient = (char *)k->scratch + s->result_at;
     const int threads = set_threads(s->threads);
     dnnl_status_t status = call_run(
-        s, &s->compute, (void *const[3]){r->in[0].data, gradient, r->dout.data}, k->scratch);
+        s, &s->compute, (void *const[MAX_DATA]){r->in[0].data, gradient, r->dout.data}, k->scratch);
     if (status == dnnl_success)
-        status = call_run(s, &s->reorder, (void *const[3]){gradient, r->param[0]->grad, NULL},
-                          k->scratch);
+        status = call_run(s, &s->reorder,
+                          (void *const[MAX_DATA]){gradient, r->param[0]->grad, NULL}, k->scratch);
     set_threads(threads);
     return check(r, status, "run backward");
 }

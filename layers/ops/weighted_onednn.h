@@ -7,6 +7,7 @@
 #define TN_OPS_WEIGHTED_ONEDNN_H
 
 #include "layers/op.h"
+#include "layers/ops/epilogue.h"
 
 #include <dnnl.h>
 
@@ -17,13 +18,16 @@ extern "C" {
 /* The shapes of one op: activations in nhwc, weights in any format and in the file's order. */
 typedef struct tn_weighted_shapes {
     dnnl_memory_desc_t src, weights, dst, master;
+    dnnl_memory_desc_t shift; /* with an epilogue: one float an output channel */
 } tn_weighted_shapes;
 
 /* Prepares `pass` for the operation `desc` (dnnl_convolution_desc_t, ...); backward passes need the
- * forward one too. TN_REFUSED when the library has no implementation or only its reference. */
+ * forward one too. epilogue: NULL, or what forward shall do besides, with `desc` made for a bias;
+ * it is moved here whatever comes of it. TN_REFUSED when the library has no implementation or only
+ * its reference. */
 tn_status tn_weighted_onednn_prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pass,
                                      const_dnnl_op_desc_t desc, const_dnnl_op_desc_t forward,
-                                     const tn_weighted_shapes *shapes);
+                                     const tn_weighted_shapes *shapes, tn_epilogue *epilogue);
 tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k);
 tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k);
 tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k);

@@ -3,6 +3,7 @@
 
 #include "layers/ops/loss.h"
 #include "src/net/layout.h"
+#include "src/net/merge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static int omp_get_max_threads(void) {
 /* One plan tensor in this replica. Places are in the layout; -1: not in memory. */
 typedef struct tensor_state {
     bool live, needs_grad, has_grad, kept;
+    int over; /* tensor whose memory it takes over; 0: none (tensor 0 is the input) */
     int value_item, grad_item;
     tn_tensor value, grad;
 } tensor_state;
@@ -45,20 +47,32 @@ static bool is_loss_source(const tn_run *run, const tn_op *op) {
 /* ---- which ops live, which tensors need a gradient ---- */
 
 /* Marks what the output needs, and in training what every loss needs; the rest (training-only heads
- * in inference) is left out. Returns the number of live ops. */
-static int mark_live(tn_run *run) {
+ * in inference) is left out. */
+static void mark_live(const tn_run *run, bool *live) {
     const tn_plan *plan = run->plan;
-    run->tensor[run->output].live = true;
-    int live = 0;
+    live[run->output] = live[plan->input] = true;
     for (int i = plan->n_ops - 1; i >= 0; i--) {
         const tn_op *op = &plan->op[i];
-        if (is_loss_source(run, op)) run->tensor[op->out].live = true;
-        if (!run->tensor[op->out].live) continue;
-        for (int j = 0; j < op->n_in; j++) run->tensor[op->in[j]].live = true;
-        live++;
+        if (is_loss_source(run, op)) live[op->out] = true;
+        if (!live[op->out]) continue;
+        for (int j = 0; j < op->n_in; j++) live[op->in[j]] = true;
     }
-    run->tensor[plan->input].live = true;
-    return live;
+}
+
+/* The ops to be run, pairs made one where that is possible. Returns their number, or -1. */
+static int choose_ops(tn_run *run, const tn_op **ops) {
+    const int n = run->plan->n_tensors;
+    bool *live = tn_arena_alloc(&run->arena, 2 * (size_t)n);
+    if (!live) return -1;
+    bool *wanted = live + n;
+    mark_live(run, live);
+    wanted[run->output] = true;
+    for (int t = 0; t < n; t++) wanted[t] |= run->tensor[t].kept;
+    for (int i = 0; i < run->plan->n_ops; i++)
+        if (is_loss_source(run, &run->plan->op[i])) wanted[run->plan->op[i].out] = true;
+    const int n_ops = tn_merge_ops(run->plan, live, wanted, &run->arena, ops);
+    for (int t = 0; t < n; t++) run->tensor[t].live = live[t];
+    return n_ops;
 }
 
 static bool op_learns(const tn_run *run, const tn_op *op) {
@@ -105,6 +119,53 @@ static void mark_backward(tn_run *run) {
     }
 }
 
+/* ---- tails: ops that the kernel before them does ---- */
+
+static bool is_tail(const tn_run *run, int i) {
+    return i > 0 && run->op[i - 1].pass[TN_FORWARD].takes_tail;
+}
+
+/* Whether an op at `from` or later reads tensor t. */
+static bool is_read_from(const tn_run *run, int t, int from) {
+    for (int i = from; i < run->n_ops; i++)
+        for (int j = 0; j < run->op[i].op->n_in; j++)
+            if (run->op[i].op->in[j] == t) return true;
+    return false;
+}
+
+static bool outlives(const tn_run *run, int t) {
+    return t == run->plan->input || t == run->output || run->tensor[t].kept;
+}
+
+/* Offers op i the one behind it. */
+static void offer_tail(const tn_run *run, int i) {
+    tn_op_run *r = &run->op[i];
+    if (run->options.mode != TN_INFER || r->gpu || i + 1 >= run->n_ops) return;
+    const tn_op *tail = run->op[i + 1].op;
+    const int between = r->op->out;
+    if (tail->in[0] != between || outlives(run, between)) return;
+    for (int j = 1; j < tail->n_in; j++)
+        if (tail->in[j] == between) return;
+    if (is_read_from(run, between, i + 2)) return;
+    r->tail = &run->op[i + 1];
+    if (tail->n_in != 2) return;
+    const int skip = tail->in[1];
+    r->tail_in_place = skip < tail->out && !outlives(run, skip) && !is_read_from(run, skip, i + 2);
+    for (int j = 0; j < r->op->n_in; j++) r->tail_in_place &= r->op->in[j] != skip;
+}
+
+/* After prepare: op i's output moves to where its tail's is. */
+static void settle_tail(const tn_run *run, int i) {
+    tn_op_run *r = &run->op[i];
+    const tn_kernel_run *k = &r->pass[TN_FORWARD];
+    if (!k->takes_tail) {
+        r->tail = NULL;
+        return;
+    }
+    run->tensor[r->op->out].live = false;
+    if (k->in_place) run->tensor[r->tail->op->out].over = r->tail->op->in[1];
+}
+
 /* ---- memory ---- */
 
 static int add_item(tn_run *run, size_t bytes, int first, int last) {
@@ -120,7 +181,12 @@ static size_t tensor_bytes(const tn_tensor *t) {
     return tn_pixels(t) * (size_t)t->pitch * sizeof(tn_real);
 }
 
-/* Lifetimes: forward of live op i is time i, its backward time 2n-1-i; 2n is after everything. */
+static int forward_time(const tn_run *run, int i) {
+    return is_tail(run, i) ? i - 1 : i;
+}
+
+/* Lifetimes: forward of live op i is time i (a tail's is that of the op before it), its backward
+ * time 2n-1-i; 2n is after everything. */
 static void lay_out_tensors(tn_run *run) {
     const int end = 2 * run->n_ops;
     for (int t = 0; t < run->plan->n_tensors; t++) {
@@ -135,23 +201,30 @@ static void lay_out_tensors(tn_run *run) {
         for (int i = 0; i < run->n_ops; i++) {
             const tn_op *op = run->op[i].op;
             const unsigned keeps = run->goes_back[i] && op->kind->keeps ? op->kind->keeps(op) : 0;
+            const int when = forward_time(run, i);
             if (op->out == t) {
-                if (i < first) first = i;
-                if (i > last) last = i;
+                if (when < first) first = when;
+                if (when > last) last = when;
                 if ((keeps & TN_KEEPS_OUT) && back_time(run, i) > last) last = back_time(run, i);
                 if (run->goes_back[i] && back_time(run, i) > grad_last)
                     grad_last = back_time(run, i);
             }
             for (int j = 0; j < op->n_in; j++) {
                 if (op->in[j] != t) continue;
-                if (i > last) last = i;
+                if (when > last) last = when;
                 if ((keeps & TN_KEEPS_IN(j)) && back_time(run, i) > last) last = back_time(run, i);
                 if (run->op[i].din[j].n && back_time(run, i) < grad_first) {
                     grad_first = back_time(run, i);
                 }
             }
         }
-        s->value_item = add_item(run, tensor_bytes(&s->value), first, last);
+        if (s->over) {
+            s->value_item = run->tensor[s->over].value_item;
+            tn_layout_item *item = &run->item[s->value_item];
+            if (last > item->last) item->last = last;
+        } else {
+            s->value_item = add_item(run, tensor_bytes(&s->value), first, last);
+        }
         if (s->has_grad) {
             if (grad_last < grad_first) grad_last = grad_first;
             s->grad_item = add_item(run, tensor_bytes(&s->value), grad_first, grad_last);
@@ -197,7 +270,7 @@ static void hand_out_memory(tn_run *run, const op_items *items) {
             r->in[j] = in->value;
             if (r->din[j].n) r->din[j] = in->grad;
         }
-        r->out = run->tensor[r->op->out].value;
+        r->out = run->tensor[r->tail ? r->tail->op->out : r->op->out].value;
         r->dout = run->tensor[r->op->out].grad;
         r->save = item_memory(run, items[i].save);
         for (tn_pass p = TN_FORWARD; p < TN_PASSES; p++) {
@@ -256,20 +329,25 @@ static tn_status set_up(tn_run *run) {
     run->tensor = tn_arena_alloc(&run->arena, (size_t)plan->n_tensors * sizeof *run->tensor);
     if (!run->tensor) return TN_FAIL;
     set_up_tensors(run);
-    const int live = mark_live(run);
-    run->op = tn_arena_alloc(&run->arena, (size_t)(live + 1) * sizeof *run->op);
-    run->goes_back = tn_arena_alloc(&run->arena, (size_t)(live + 1) * sizeof *run->goes_back);
+    const tn_op **op = tn_arena_alloc(&run->arena, (size_t)(plan->n_ops + 1) * sizeof *op);
+    const int n_ops = op ? choose_ops(run, op) : -1;
+    if (n_ops < 0) return TN_FAIL;
+    run->op = tn_arena_alloc(&run->arena, (size_t)(n_ops + 1) * sizeof *run->op);
+    run->goes_back = tn_arena_alloc(&run->arena, (size_t)(n_ops + 1) * sizeof *run->goes_back);
     if (!run->op || !run->goes_back) return TN_FAIL;
-    for (int i = 0; i < plan->n_ops; i++) {
-        if (!run->tensor[plan->op[i].out].live) continue;
-        TN_TRY(set_up_op(run, &run->op[run->n_ops++], &plan->op[i]));
+    while (run->n_ops < n_ops) {
+        TN_TRY(set_up_op(run, &run->op[run->n_ops], op[run->n_ops]));
+        run->n_ops++;
     }
     mark_needs_grad(run);
     mark_backward(run);
     for (int i = 0; i < run->n_ops; i++) {
         tn_op_run *r = &run->op[i];
         if (run->goes_back[i] && run->tensor[r->op->out].has_grad) r->dout = r->out;
+        if (is_tail(run, i)) continue;
+        offer_tail(run, i);
         TN_TRY(tn_op_prepare(r, run->options.kernels));
+        settle_tail(run, i);
     }
     return take_memory(run);
 }
