@@ -119,8 +119,9 @@ DARKNET_PATH := $(abspath $(DARKNET))
 # The two hosts' headers tell themselves apart: only the fork hands a network_state to its layers.
 PLUGIN_HOST = $(if $(shell grep -l 'struct network_state' $(DARKNET_PATH)/include/darknet.h 2>/dev/null),alexeyab,debian)
 PLUGIN ?= darknet-plugin
-PLUGIN_OBJECTS = $(patsubst %.c,$(BUILD)/plugin_$(PLUGIN_HOST)/%.o,$(filter-out src/plugin/main.c src/plugin/host_%.c,\
-	$(wildcard src/plugin/*.c)) src/plugin/host_$(PLUGIN_HOST).c)
+# Of the two hosts' files, those of this one.
+PLUGIN_SOURCES = $(filter-out src/plugin/host_%.c,$(wildcard src/plugin/*.c)) $(wildcard src/plugin/host_$(PLUGIN_HOST)*.c)
+PLUGIN_OBJECTS = $(patsubst %.c,$(BUILD)/plugin_$(PLUGIN_HOST)/%.o,$(filter-out src/plugin/main.c,$(PLUGIN_SOURCES)))
 PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy
 .PHONY: plugin plugin-host
 plugin: plugin-host ## ./darknet-plugin for the Darknet built in DARKNET=DIR (default: Debian's package)
@@ -235,7 +236,7 @@ bench: darknet ## speed as ratios to peers measured in the same run
 lint: ## clang-tidy, cppcheck, and the rule that layers/ knows no src/
 	@scripts/setup.sh build lint
 	@$(MAKE) -s $(PARALLEL) $(LIB) compile_commands.json
-	@scripts/lint.sh $(SOURCES)
+	@DARKNET=$(DARKNET_PATH) scripts/lint.sh $(SOURCES) $(PLUGIN_SOURCES)
 format: ## clang-format in place
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh')
 # Whole nets in double are too slow there and touch nothing that the op tests do not.
@@ -260,7 +261,8 @@ fuzz: ## search for input that breaks a reader, FUZZ_SECONDS (30) each, with cla
 install: darknet ## ./darknet to $(PREFIX)/bin
 	install -D -m 755 darknet $(DESTDIR)$(PREFIX)/bin/darknet
 compile_commands.json: Makefile
-	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@.new && mv $@.new $@
+	@scripts/compile_commands.sh "$(CC) $(CPPFLAGS) -isystem $(DARKNET_PATH)/include $(CFLAGS)" $(SOURCES) \
+		$(PLUGIN_SOURCES) > $@.new && mv $@.new $@
 clean: ## remove what was built
 	rm -rf build darknet darknet-plugin compile_commands.json
 

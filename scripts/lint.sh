@@ -1,7 +1,8 @@
 #!/bin/bash
 # usage: lint.sh FILE.c...     style and structure; the files are those that clang-tidy reads
 #
-#   NO_TIDY=1   leaves clang-tidy out, which takes minutes
+#   NO_TIDY=1     leaves clang-tidy out, which takes minutes
+#   DARKNET=DIR   whose header the plugin's files are read with
 #
 # Tools that are not there are named, not skipped in silence.
 set -u
@@ -16,7 +17,11 @@ tool() {
     complain "$1 is missing (apt-get install $1)"
     return 1
 }
-flags="-I. -D_GNU_SOURCE -DTN_DNNL=1 -DTN_OPENCV=1 $(pkg-config --cflags libxml-2.0 libcjson)"
+darknet=${DARKNET:-/usr/lib/darknet}
+[ -e "$darknet/include/darknet.h" ] ||
+    complain "$darknet has no include/darknet.h, which the plugin's files need (apt-get install darknet)"
+flags="-I. -isystem $darknet/include -D_GNU_SOURCE -DTN_DNNL=1 -DTN_OPENCV=1"
+flags+=" $(pkg-config --cflags libxml-2.0 libcjson)"
 
 # Arrows run one way: layers/ knows no host.
 grep -nE '#include "(src|tests)/' -r layers && complain "layers/ includes what lies above it"

@@ -110,6 +110,34 @@ bool tn_foreign_is_ours(const tn_layer_type *type) {
                     strcmp(type->name, "expansion_residual") == 0);
 }
 
+static bool is_known(const char *key) {
+    for (const tn_key *k = tn_net_key_table; k->name; k++)
+        if (strcmp(k->name, key) == 0)
+            return k->kind != TN_KEY_UNSUPPORTED && k->kind != TN_KEY_NO_EFFECT;
+    return false;
+}
+
+tn_status tn_foreign_net_keys(const tn_cfg *cfg, tn_arena *arena, tn_net_keys *out) {
+    tn_section net = cfg->section[0];
+    tn_option *option = tn_arena_alloc(arena, (size_t)net.n_options * sizeof *option);
+    if (!option) return TN_FAIL;
+    int n = 0;
+    for (int i = 0; i < net.n_options; i++)
+        if (is_known(net.option[i].key)) option[n++] = net.option[i];
+    net.option = option;
+    net.n_options = n;
+    const tn_key_table table = {tn_net_key_table, out};
+    TN_TRY(tn_keys_read(&net, &table, 1, arena, NULL));
+    if (out->policy == TN_POLICY_COSINE)
+        return tn_section_fail(&net, "policy=cosine is unknown to the host's detector: sgdr or "
+                                     "steps are not");
+    if (out->epochs > 0)
+        return tn_section_fail(&net, "epochs=%g: the host's detector counts max_batches",
+                               out->epochs);
+    if (out->adamw) out->adam = true;
+    return TN_OK;
+}
+
 static tn_status write_all(writer *w) {
     const tn_section *net = &w->cfg->section[0];
     fprintf(w->to, "[net]\n");

@@ -14,6 +14,9 @@ extern "C" {
 /* A host's layer as far as its parameters go; all memory is the host's. */
 typedef struct tn_host_layer {
     bool has_params, is_connected;
+    bool updates_itself;        /* has weights that are none of the below */
+    bool frozen;                /* in a net that trains, keeps its weights */
+    double rate;                /* multiplies the learning rate */
     int h, w, c;                /* of its input */
     size_t n_biases, n_weights; /* 0 weights: [batchnorm] */
     float *bias, *bias_grad, *scale, *scale_grad, *mean, *variance, *weights, *weight_grad;
@@ -67,7 +70,7 @@ void tn_graft_touch_all(void);
 tn_status tn_graft_forward(tn_graft *graft, int i, bool train, int n, const float *x, float *y);
 tn_status tn_graft_backward(tn_graft *graft, int i, const float *dy, float *dx);
 
-/* The rate of the update at hand, of `batch` images, where the host does not know the policy; else
+/* The rate of the update at hand, of `batch` images: ours where the schedule is, else the host's
  * `rate`. */
 double tn_graft_rate(const tn_graft *graft, int batch, double rate);
 

@@ -45,10 +45,15 @@ const char *tn_host_name(void) {
     return "AlexeyAB's Darknet";
 }
 
-static void die_unless(tn_status status) {
-    if (status == TN_OK) return;
+/* The host's functions return nothing that could tell of a failure. */
+static _Noreturn void die(tn_status failure) {
+    (void)failure;
     fprintf(stderr, "darknet-plugin: %s\n", tn_error());
     exit(1);
+}
+
+static void die_unless(tn_status status) {
+    if (status != TN_OK) die(status);
 }
 
 /* ---- layers that are ours ---- */
@@ -77,7 +82,7 @@ static void (*host_backward)(layer, network_state);
 
 static float *copy_of(const float *from, size_t n) {
     float *copy = malloc(n * sizeof *copy);
-    if (!copy) die_unless(tn_fail("out of memory for a gradient of %zu values", n));
+    if (!copy) die(tn_fail("out of memory for a gradient of %zu values", n));
     memcpy(copy, from, n * sizeof *copy);
     return copy;
 }
@@ -140,6 +145,7 @@ static tn_host_layer view(const layer *l) {
     tn_host_layer v = {.has_params =
                            l->type == CONVOLUTIONAL || l->type == CONNECTED || l->type == BATCHNORM,
                        .is_connected = l->type == CONNECTED,
+                       .rate = (double)l->learning_rate_scale,
                        .h = l->h,
                        .w = l->w,
                        .c = l->c,
@@ -155,6 +161,7 @@ static tn_host_layer view(const layer *l) {
     if (l->type == CONNECTED)
         v.n_biases = (size_t)l->outputs, v.n_weights = (size_t)l->inputs * (size_t)l->outputs;
     if (l->type == BATCHNORM) v.n_biases = (size_t)l->c;
+    v.updates_itself = !v.has_params && l->update;
     return v;
 }
 
@@ -190,10 +197,17 @@ static void take_layer(network *net, tn_graft *g, int i) {
     if (i < tn_graft_last(g, i)) drop_gradient(net, i);
 }
 
+/* Layers before a stopbackward=1 are frozen and have no memory for gradients. */
+static int first_trained(const network *net) {
+    int first = net->n - 1;
+    while (first > 0 && net->layers[first].stopbackward != 1) first--;
+    return first;
+}
+
 /* Layers that train have their gradient zeroed in every step and are updated: the fork marks not
  * all of them. */
 static void mark_trained(network *net, bool train) {
-    for (int i = 0; train && i < net->n; i++) {
+    for (int i = train ? first_trained(net) : net->n; i < net->n; i++) {
         layer *l = &net->layers[i];
         const tn_mend mend =
             l->type == CONNECTED ? TN_MEND_CONNECTED_UPDATE : TN_MEND_SKIP_GRADIENTS;
@@ -205,6 +219,7 @@ static tn_status graft(tn_graft *g, network *net, bool train) {
     tn_host_layer *layer = calloc((size_t)net->n, sizeof *layer);
     if (!layer) return tn_fail("out of memory");
     for (int i = 0; i < net->n; i++) layer[i] = view(&net->layers[i]);
+    for (int i = 0; train && i < first_trained(net); i++) layer[i].frozen = true;
     const tn_status status = tn_graft_attach(g, layer, net->n);
     free(layer);
     TN_TRY(status);

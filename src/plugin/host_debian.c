@@ -21,10 +21,15 @@ const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";
 }
 
-static void die_unless(tn_status status) {
-    if (status == TN_OK) return;
+/* The host's functions return nothing that could tell of a failure. */
+static _Noreturn void die(tn_status failure) {
+    (void)failure;
     fprintf(stderr, "darknet-plugin: %s\n", tn_error());
     exit(1);
+}
+
+static void die_unless(tn_status status) {
+    if (status != TN_OK) die(status);
 }
 
 /* ---- layers that are ours ---- */
@@ -59,7 +64,7 @@ static void backward_convolution(layer l, network net) {
         host_backward(l, net);
         return;
     }
-    if (!kept) die_unless(tn_fail("out of memory for the gradient before layer %d", net.index));
+    if (!kept) die(tn_fail("out of memory for the gradient before layer %d", net.index));
     memcpy(kept, net.delta, n * sizeof *kept);
     memset(net.delta, 0, n * sizeof *kept);
     host_backward(l, net);
@@ -83,6 +88,7 @@ static tn_host_layer view(const layer *l) {
     tn_host_layer v = {.has_params =
                            l->type == CONVOLUTIONAL || l->type == CONNECTED || l->type == BATCHNORM,
                        .is_connected = l->type == CONNECTED,
+                       .rate = (double)l->learning_rate_scale,
                        .h = l->h,
                        .w = l->w,
                        .c = l->c,

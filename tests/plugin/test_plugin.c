@@ -32,6 +32,10 @@ static const char blocks[] = NET("")
 static const char blocks_adam[] = NET("adam=1") CONV(
     "filters=8\nsize=3\nstride=2") "[expansion_residual]\nfilters=4\ngroups=2\n"
                                    "[expansion_residual]\nfilters=4\nexpansion=4\ngroups=2\n" TAIL;
+static const char blocks_foreign[] =
+    NET("adam=1") CONV("filters=8\nsize=3\nstride=2") "[expansion_residual]\nfilters=4\ngroups=2\n"
+                                                      "[grouped_convolutional]\nfilters=8\n"
+                                                      "groups=4\npad=1\nactivation=leaky\n" TAIL;
 /* A skip over a 1x1 and over a 3x3 convolution, all stock sections. */
 static const char skips[] = NET("") CONV("filters=8\nsize=3")
     CONV("filters=8\nsize=1") "[shortcut]\nfrom=-2\nactivation=linear\n" CONV(
@@ -66,11 +70,15 @@ typedef struct pair {
     tn_run *run;
 } pair;
 
-static void open_pair(pair *p, const char *text, bool train) {
+static void write_cfg(const char *text) {
     snprintf(cfg, sizeof cfg, "/tmp/test-plugin-XXXXXX");
     const int fd = mkstemp(cfg);
     assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     close(fd);
+}
+
+static void open_pair(pair *p, const char *text, bool train) {
+    write_cfg(text);
     tn_host_graft_options.seed = SEED;
     tn_host_graft_options.images = 800;
     assert_int_equal(tn_host_open(cfg, NULL, train, &p->host), TN_OK);
@@ -109,8 +117,7 @@ static double step(pair *p, double *theirs) {
 
 /* The largest difference of host and ours in tensors of this kind (-1: all), relative to the
  * tensor's largest value. Ours are means of what falls, the host's sums of what rises. */
-static double worst(const pair *p, bool gradients, int kind) {
-    const tn_net *host = tn_graft_net(tn_host_graft(p->host));
+static double apart(const pair *p, const tn_net *host, bool gradients, int kind) {
     double most = 0;
     for (int i = 0; i < p->net->plan.n_params; i++) {
         const tn_param *a = &p->net->param[i], *b = &host->param[i];
@@ -126,6 +133,10 @@ static double worst(const pair *p, bool gradients, int kind) {
         most = fmax(most, difference / fmax(size, 1e-4));
     }
     return most;
+}
+
+static double worst(const pair *p, bool gradients, int kind) {
+    return apart(p, tn_graft_net(tn_host_graft(p->host)), gradients, kind);
 }
 
 static double gradient_error(const char *text, int kind) {
@@ -240,6 +251,54 @@ static void test_adam(void **state) {
     tn_mend_set(TN_MEND_ADAM, false);
     (void)adam_difference(1, &parameters);
     AT_LEAST(parameters, 1e-3);
+}
+
+/* As a detector's cfg is: the host's sections are copied, each of ours is a block of its own. After
+ * three updates, the largest difference of host and ours in any tensor. */
+static double foreign_difference(const char *text) {
+    char path[] = "/tmp/test-plugin-foreign-XXXXXX";
+    pair p;
+    double theirs;
+    close(mkstemp(path));
+    open_pair(&p, text, true);
+    const tn_net_keys *k = &p.net->keys;
+    assert_int_equal(tn_weights_save(p.net->param, p.net->plan.n_params, 0, path), TN_OK);
+    tn_host_close(p.host);
+    write_cfg(text);
+    tn_host_graft_options.foreign = true;
+    assert_int_equal(tn_host_open(cfg, path, true, &p.host), TN_OK);
+    tn_host_graft_options.foreign = false;
+    unlink(cfg);
+    const tn_optimizer_options adam = {
+        .kind = TN_ADAM, .decay = k->decay, .b1 = k->b1, .b2 = k->b2, .eps = k->eps};
+    tn_optimizer *optimizer;
+    assert_int_equal(tn_optimizer_create(&adam, p.net->param, p.net->plan.n_params, &optimizer),
+                     TN_OK);
+    for (int i = 0; i < 3; i++) {
+        (void)step(&p, &theirs);
+        tn_optimizer_update(optimizer, p.net->param, 0.01);
+        tn_host_update(p.host);
+    }
+    tn_host_save(p.host, path);
+    tn_net *host;
+    write_cfg(text);
+    assert_int_equal(tn_net_load(cfg, NULL, 0, NULL, &host), TN_OK);
+    assert_int_equal(tn_weights_load(host, path, false, NULL), TN_OK);
+    unlink(cfg);
+    unlink(path);
+    const double most = apart(&p, host, false, TN_PARAM_WEIGHTS);
+    tn_net_free(host);
+    tn_optimizer_free(optimizer);
+    close_pair(&p);
+    return most;
+}
+
+static void test_foreign_adam(void **state) {
+    (void)state;
+    if (!tn_host_has_commands) skip(); /* no detector */
+    AT_MOST(foreign_difference(blocks_foreign), 1e-3);
+    tn_mend_set(TN_MEND_ADAM, false);
+    AT_LEAST(foreign_difference(blocks_foreign), 1e-2);
 }
 
 static void test_weights_both_ways(void **state) {
@@ -357,6 +416,7 @@ int main(void) {
         cmocka_unit_test_setup(test_blocks_alone, set_up),
         cmocka_unit_test_setup(test_sgd_step, set_up),
         cmocka_unit_test_setup(test_adam, set_up),
+        cmocka_unit_test_setup(test_foreign_adam, set_up),
         cmocka_unit_test_setup(test_weights_both_ways, set_up),
         cmocka_unit_test_setup(test_skip_gradients, set_up),
         cmocka_unit_test_setup(test_bias_gradients, set_up),

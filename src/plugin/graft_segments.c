@@ -1,0 +1,57 @@
+#include "src/net/graph.h"
+#include "src/plugin/graft_parts.h"
+#include "src/plugin/mends.h"
+
+#include <string.h>
+
+static bool is_named(const tn_graft *g, int section, const char *name) {
+    return strcmp(g->net->plan.layer[section].type->name, name) == 0;
+}
+
+static bool is_ours(const tn_graft *g, int section) {
+    if (g->span[section].last < g->span[section].first) return false;
+    if (is_named(g, section, "convolutional")) return tn_mend_on(TN_MEND_KERNELS);
+    return tn_mend_on(TN_MEND_BLOCKS) && (is_named(g, section, "grouped_convolutional") ||
+                                          is_named(g, section, "expansion_residual"));
+}
+
+/* The sections from the first on that can run as one: none has a loss, and of them later sections
+ * read the last one only. */
+static int joinable(const tn_graft *g) {
+    const tn_plan *plan = &g->net->plan;
+    if (!tn_mend_on(TN_MEND_JOINED) || !tn_mend_on(TN_MEND_KERNELS) || !tn_mend_on(TN_MEND_BLOCKS))
+        return 0;
+    int n = 0;
+    while (n < plan->n_layers && !is_named(g, n, "softmax") && !is_named(g, n, "cost")) n++;
+    int lowest = plan->n_layers; /* that sections from n on read */
+    for (int l = plan->n_layers - 1; l >= 0; l--) {
+        if (l < n && lowest >= l) return l + 1;
+        int named[TN_GRAPH_MOST];
+        const int m = tn_graph_references(plan, l, named);
+        for (int i = 0; i < m; i++)
+            if (named[i] < lowest) lowest = named[i];
+    }
+    return 0;
+}
+
+static tn_status add_segment(tn_graft *g, int section, int n) {
+    const tn_plan *plan = &g->net->plan;
+    tn_graft_segment *s = &g->segment[g->n_segments++];
+    *s = (tn_graft_segment){.section = section,
+                            .n_sections = n,
+                            .span = {g->span[section].first, g->span[section + n - 1].last}};
+    /* an input that got a number of its own stays the host's: the block reads what it writes */
+    for (int i = s->span.first; i <= s->span.last; i++) g->segment_of[i] = g->n_segments - 1;
+    return tn_block_create_many(g->net->cfg.section + 1 + section, n,
+                                tn_plan_shape(plan, plan->layer[section].in), s->span.first > 0, 0,
+                                NULL, &s->block);
+}
+
+tn_status tn_graft_make_segments(tn_graft *g) {
+    const int n = g->net->plan.n_layers;
+    int at = joinable(g);
+    if (at > 0) TN_TRY(add_segment(g, 0, at));
+    for (; at < n; at++)
+        if (is_ours(g, at)) TN_TRY(add_segment(g, at, 1));
+    return TN_OK;
+}
