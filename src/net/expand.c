@@ -147,13 +147,34 @@ static bool is_left_out(const expansion *e, int layer) {
 
 static void warn_of_lost_keys(const expansion *e, const tn_section *s) {
     static const char *const lost[] = {"stopbackward", "learning_rate", "loss_weight", NULL};
-    for (const char *const *key = lost; !e->fold && *key; key++) {
+    for (const char *const *key = lost; !e->fold && !e->span && *key; key++) {
         const tn_option *o = tn_section_find(s, *key);
         if (o) {
             tn_warn(e->warner, "%s:%d: [%s]: %s is not carried over", s->file, o->line, s->name,
                     *key);
         }
     }
+}
+
+/* Means over parts of a map: few stock sections say so, and what stands here is never run. */
+static bool has_stand_in(const expansion *e, int layer) {
+    const tn_plan_layer *l = &e->plan->layer[layer];
+    if (!e->span) return false;
+    if (strcmp(l->type->name, "local_avgpool") == 0) return true;
+    return strcmp(l->type->name, "avgpool") == 0 && tn_plan_shape(e->plan, l->out).w > 1;
+}
+
+/* A [maxpool] of the same shape: any number of outputs has a size and a stride that fit. */
+static tn_status write_stand_in(expansion *e, int layer) {
+    const tn_plan_layer *l = &e->plan->layer[layer];
+    const tn_shape in = tn_plan_shape(e->plan, l->in), out = tn_plan_shape(e->plan, l->out);
+    const int stride = in.w / out.w, size = in.w - (out.w - 1) * stride;
+    if (stride != in.h / out.h || size != in.h - (out.h - 1) * stride)
+        return tn_section_fail(l->section, "%dx%d of a map of %dx%d: the host has no such section",
+                               out.w, out.h, in.w, in.h);
+    fprintf(e->to, "[maxpool]\nsize=%d\nstride=%d\npadding=0\n\n", size, stride);
+    e->n++;
+    return TN_OK;
 }
 
 static tn_status write_layer(expansion *e, int layer) {
@@ -164,7 +185,9 @@ static tn_status write_layer(expansion *e, int layer) {
         return TN_OK;
     }
     const bool stays = e->verbatim && strcmp(l->type->name, "convolutional") == 0;
-    if (l->type->expand && !stays) {
+    if (has_stand_in(e, layer)) {
+        TN_TRY(write_stand_in(e, layer));
+    } else if (l->type->expand && !stays) {
         warn_of_lost_keys(e, l->section);
         void *values;
         int written = 0;

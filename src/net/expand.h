@@ -27,7 +27,9 @@ typedef struct tn_expand_span {
 } tn_expand_span;
 
 /* As tn_expand_cfg without fold; span[net->plan.n_layers] is filled. `verbatim`: [convolutional]
- * stays as it stands, also with strides that one host ignores. */
+ * stays as it stands, also with strides that one host ignores. Means over parts of a map are
+ * written as something of the same shape, which whoever asks for spans computes himself; of keys
+ * that are not carried over there is no warning. */
 tn_status tn_expand_cfg_spans(const tn_net *net, bool verbatim, const tn_warner *warner, FILE *to,
                               tn_expand_span *span);
 

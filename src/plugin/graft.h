@@ -70,6 +70,9 @@ void tn_graft_touch_all(void);
 tn_status tn_graft_forward(tn_graft *graft, int i, bool train, int n, const float *x, float *y);
 tn_status tn_graft_backward(tn_graft *graft, int i, const float *dy, float *dx);
 
+/* The weight of layer i's loss among those of the net; *losses: how many there are. */
+double tn_graft_loss_weight(const tn_graft *graft, int i, int *losses);
+
 /* The rate of the update at hand, of `batch` images: ours where the schedule is, else the host's
  * `rate`. */
 double tn_graft_rate(const tn_graft *graft, int batch, double rate);

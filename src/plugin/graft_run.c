@@ -2,6 +2,7 @@
 #include "src/plugin/mends.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Parameters of any net may have changed; blocks pack anew when theirs is another. */
 static uint64_t generation = 1;
@@ -40,6 +41,19 @@ tn_status tn_graft_backward(tn_graft *g, int i, const float *dy, float *dx) {
     return tn_block_backward(g->segment[g->segment_of[i]].block, dy, dx);
 }
 
+double tn_graft_loss_weight(const tn_graft *g, int i, int *losses) {
+    double weight = 1;
+    *losses = 0;
+    for (int s = 0; g->net && s < tn_graft_sections(g); s++) {
+        const tn_plan_layer *l = &g->net->plan.layer[s];
+        if (strcmp(l->type->name, "softmax") != 0) continue;
+        const tn_option *o = tn_section_find(l->section, "loss_weight");
+        if (g->span[s].first == i && o) weight = atof(o->value);
+        ++*losses;
+    }
+    return weight;
+}
+
 double tn_graft_rate(const tn_graft *g, int batch, double rate) {
     if (!g->scheduled) return rate;
     return tn_schedule_rate(&g->schedule, *g->seen / (uint64_t)batch);
@@ -59,6 +73,13 @@ static tn_status make_optimizer(tn_graft *g, int i, const tn_param *param, int n
     return tn_optimizer_create(&options, param, n, &g->optimizer[i]);
 }
 
+/* stopbackward, learning_rate= of a layer: not in the cfg that the host has read. */
+static bool has_own_rate(const tn_param *param, int n) {
+    for (int p = 0; p < n; p++)
+        if (param[p].spec->frozen || param[p].spec->rate != 1) return true;
+    return false;
+}
+
 bool tn_graft_update(tn_graft *g, int i, double rate, int batch) {
     generation++;
     tn_param *param = &g->param[g->param_of[i]];
@@ -66,7 +87,7 @@ bool tn_graft_update(tn_graft *g, int i, double rate, int batch) {
     const bool adam = tn_mend_on(TN_MEND_ADAM) && g->keys.adam;
     const bool mended =
         g->options.connected_stays && tn_mend_on(TN_MEND_CONNECTED_UPDATE) && g->connected[i];
-    if (n == 0 || (!adam && !mended)) return false;
+    if (n == 0 || (!adam && !mended && !has_own_rate(param, n))) return false;
     if (!g->optimizer[i] && make_optimizer(g, i, param, n) != TN_OK) {
         fprintf(stderr, "darknet-plugin: %s\n", tn_error());
         exit(1);

@@ -8,8 +8,13 @@ static bool is_named(const tn_graft *g, int section, const char *name) {
     return strcmp(g->net->plan.layer[section].type->name, name) == 0;
 }
 
+/* What has a stand-in in the host is ours whatever the switches say. */
 static bool is_ours(const tn_graft *g, int section) {
     if (g->span[section].last < g->span[section].first) return false;
+    if (is_named(g, section, "local_avgpool") ||
+        (is_named(g, section, "avgpool") &&
+         tn_plan_shape(&g->net->plan, g->net->plan.layer[section].out).w > 1))
+        return true;
     if (is_named(g, section, "convolutional")) return tn_mend_on(TN_MEND_KERNELS);
     return tn_mend_on(TN_MEND_BLOCKS) && (is_named(g, section, "grouped_convolutional") ||
                                           is_named(g, section, "expansion_residual"));
@@ -50,6 +55,13 @@ static tn_status add_segment(tn_graft *g, int section, int n) {
 tn_status tn_graft_make_segments(tn_graft *g) {
     const int n = g->net->plan.n_layers;
     int at = joinable(g);
+    for (int i = at; i < n; i++) {
+        const tn_section *s = g->net->plan.layer[i].section;
+        const tn_option *o = tn_section_find(s, "stopbackward");
+        if (o && strcmp(o->value, "0") != 0)
+            return tn_section_fail(s, "stopbackward: a host knows it only where the net runs as "
+                                      "one block, and this section is not in it");
+    }
     if (at > 0) TN_TRY(add_segment(g, 0, at));
     for (; at < n; at++)
         if (is_ours(g, at)) TN_TRY(add_segment(g, at, 1));

@@ -72,6 +72,18 @@ static void backward_convolution(layer l, network net) {
     free(kept);
 }
 
+static void (*host_softmax)(layer, network);
+
+/* The host's loss of a net is the mean over its heads; ours their weighted sum. */
+static void forward_head(layer l, network net) {
+    int losses;
+    const double weight = tn_graft_loss_weight(tn_graft_find(net.layers), net.index, &losses);
+    host_softmax(l, net);
+    if (!net.truth) return;
+    for (int i = 0; i < l.batch * l.outputs; i++) l.delta[i] *= (float)weight;
+    *l.cost *= (float)(weight * losses);
+}
+
 static void (*host_update[BLANK + 1])(layer, update_args);
 
 static void update(layer l, update_args a) {
@@ -127,6 +139,13 @@ static void take_layer(network *net, tn_graft *g, int i) {
     if (l->update && l->type != LOCAL) {
         host_update[l->type] = l->update;
         l->update = update;
+    }
+    int losses = 0;
+    if (l->type == SOFTMAX) (void)tn_graft_loss_weight(g, i, &losses);
+    if (losses > 1) {
+        host_softmax = l->forward;
+        l->forward = forward_head;
+        return;
     }
     if (role == TN_ROLE_HOST) {
         if (l->type != CONVOLUTIONAL || !tn_mend_on(TN_MEND_SKIP_GRADIENTS)) return;

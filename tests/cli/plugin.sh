@@ -117,6 +117,32 @@ stock_program() { # DIR
     cd "$root" || exit 1
 }
 
+# Debian's program prints the probabilities of a whole list. It gives those of the plugin for what
+# was trained in a host, and the plugin gives its own for what it trained itself.
+debians_program() { # host
+    local plugin=$root/build/darknet-plugin-$1 data=data/ddti/ddti.data stock=/usr/bin/darknet
+    cd "$work" || return
+    check "$1: Debian's program gives the folded net's probabilities" \
+        folded_alike "$plugin" tiny.cfg "w-$1/tiny_final.weights"
+    sed 's/^epochs=4/max_batches=100/; s/^adam=1//; s/^policy=.*//' tiny.cfg >back.cfg
+    sed "s,^backup=.*,backup=w-$1," $data >"back-$1.data"
+    "$root/darknet" cfg expand back.cfg back-stock.cfg >log 2>&1
+    rm -f "w-$1"/back-stock*.weights
+    check "$1: Debian's program trains the net in stock sections" \
+        bash -c "$stock classifier train back-$1.data back-stock.cfg && test -s w-$1/back-stock.weights"
+    check "$1: and the plugin reads what it trained" \
+        folded_alike "$plugin" back.cfg "w-$1/back-stock.weights"
+    cd "$root" || exit 1
+}
+folded_alike() { # plugin, cfg, weights
+    local data=data/ddti/ddti.data
+    "$root/darknet" cfg expand -fold "$2" "$3" f.cfg f.weights &&
+        "$1" classifier valid $data "$2" "$3" -probs a &&
+        /usr/bin/darknet classifier valid $data f.cfg f.weights >b.log &&
+        { head -1 a && grep -aE '^data/[^ ]*, [01], ' b.log | tr -d ' ' | sed 's/,$//'; } >b &&
+        [ "$(wc -l <a)" = "$(wc -l <b)" ] && same_probabilities a b
+}
+
 # A YOLO net with our sections in its backbone: trains, finds the boxes, also with the host alone
 # computing what was trained.
 detector() {
@@ -124,6 +150,14 @@ detector() {
     cd "$work" && mkdir -p w && python3 "$root/tests/plugin/boxes.py" || return
     cp "$root/tests/plugin/boxes.cfg" .
     check "alexeyab: detector trains" "$plugin" detector train boxes.data boxes.cfg -dont_show
+    sed 's/^learning_rate=.*/learning_rate=0.003\nadam=1/' boxes.cfg >adam.cfg
+    check "alexeyab: detector trains with Adam" "$plugin" detector train boxes.data adam.cfg -dont_show
+    map=$("$plugin" detector map boxes.data adam.cfg w/adam_final.weights 2>/dev/null |
+        sed -n 's/.*mAP@0.50) = \([0-9.]*\).*/\1/p')
+    check "alexeyab: and finds the boxes" awk "BEGIN { print \"mAP $map\"; exit !($map + 0 > 0.9) }"
+    sed '0,/^stride=1/s//stride=1\nstopbackward=1/' boxes.cfg >frozen.cfg
+    check "alexeyab: detector trains with frozen layers" \
+        "$plugin" detector train boxes.data frozen.cfg w/boxes_final.weights -clear -dont_show
     for without in adam all; do
         map=$("$plugin" -without $without detector map boxes.data boxes.cfg w/boxes_final.weights 2>/dev/null |
             sed -n 's/.*mAP@0.50) = \([0-9.]*\).*/\1/p')
@@ -133,6 +167,8 @@ detector() {
     refuses "alexeyab: detector, unknown key of ours" "did you mean filters" "$plugin" detector train boxes.data bad-boxes.cfg
     sed 's/^random=0/random=1/' boxes.cfg >random.cfg
     refuses "alexeyab: detector, random=1" "set random=0" "$plugin" detector train boxes.data random.cfg
+    sed 's/^policy=.*/policy=cosine/' boxes.cfg >cosine.cfg
+    refuses "alexeyab: detector, policy=cosine" "policy=cosine" "$plugin" detector train boxes.data cosine.cfg
     refuses "alexeyab: detector, no such weights" "no.weights" "$plugin" detector map boxes.data boxes.cfg no.weights
     cd "$root" || exit 1
 }
@@ -183,6 +219,11 @@ image=$(head -1 "$work/data/ddti/valid.list")
 check "debian: builds" build debian /usr/lib/darknet
 numbers debian
 commands debian
+if [ -x /usr/bin/darknet ]; then
+    debians_program debian
+else
+    echo "skip - Debian's own program: no /usr/bin/darknet"
+fi
 wrong_hosts
 if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
     echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
@@ -191,6 +232,7 @@ else
     numbers alexeyab
     commands alexeyab
     detector
+    if [ -x /usr/bin/darknet ]; then debians_program alexeyab; fi
     if [ -x "$DARKNET_ALEXEYAB/darknet" ]; then
         stock_program "$DARKNET_ALEXEYAB"
     else

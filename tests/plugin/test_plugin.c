@@ -44,6 +44,14 @@ static const char strided[] = NET("") CONV("filters=8\nsize=1\nstride=2") TAIL;
 static const char connected[] = NET("")
     CONV("filters=8\nsize=3\nstride=2") "[connected]\noutput=3\nactivation=linear\n[softmax]\n";
 
+/* A head that only trains, with means over parts of a map that no stock section says. */
+static const char heads[] = NET("")
+    CONV("filters=8\nsize=3\nstride=2") "[avgpool]\noutput=3\n"
+                                        "[connected]\noutput=3\nactivation=linear\n"
+                                        "[softmax]\nloss_weight=0.3\n"
+                                        "[route]\nlayers=-4\n" CONV("filters=8\nsize=3") TAIL;
+static const char own_rates[] = NET("") CONV("filters=8\nsize=3\nstride=2")
+    CONV("filters=8\nsize=3\nstopbackward=1") CONV("filters=8\nsize=3\nlearning_rate=0.1") TAIL;
 static char cfg[64];
 static float x[BATCH * 3 * SIDE * SIDE], truth[BATCH * CLASSES];
 
@@ -204,6 +212,32 @@ static void test_blocks_alone(void **state) {
     tn_mend_set(TN_MEND_KERNELS, false);
     AT_MOST(output_error(blocks), 1e-4);
     AT_MOST(gradient_error(blocks, -1), 0.1);
+}
+
+static void test_heads(void **state) {
+    (void)state;
+    AT_MOST(output_error(heads), 1e-6);
+    AT_MOST(gradient_error(heads, -1), 1e-3);
+}
+
+/* Keys of a section that the host's cfg has no room for. */
+static void test_own_rates(void **state) {
+    (void)state;
+    pair p;
+    double theirs;
+    open_pair(&p, own_rates, true);
+    const tn_optimizer_options sgd = {.kind = TN_SGD, .momentum = 0.9, .decay = 0.001};
+    tn_optimizer *optimizer;
+    assert_int_equal(tn_optimizer_create(&sgd, p.net->param, p.net->plan.n_params, &optimizer),
+                     TN_OK);
+    for (int i = 0; i < 3; i++) {
+        (void)step(&p, &theirs);
+        tn_optimizer_update(optimizer, p.net->param, 0.01);
+        tn_host_update(p.host);
+    }
+    AT_MOST(worst(&p, false, -1), 1e-4);
+    tn_optimizer_free(optimizer);
+    close_pair(&p);
 }
 
 static void test_sgd_step(void **state) {
@@ -414,6 +448,8 @@ int main(void) {
         cmocka_unit_test_setup(test_joined, set_up),
         cmocka_unit_test_setup(test_layer_by_layer, set_up),
         cmocka_unit_test_setup(test_blocks_alone, set_up),
+        cmocka_unit_test_setup(test_heads, set_up),
+        cmocka_unit_test_setup(test_own_rates, set_up),
         cmocka_unit_test_setup(test_sgd_step, set_up),
         cmocka_unit_test_setup(test_adam, set_up),
         cmocka_unit_test_setup(test_foreign_adam, set_up),
