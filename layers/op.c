@@ -1,5 +1,7 @@
 #include "layers/op.h"
 
+#include "layers/staging.h"
+
 #include <string.h>
 
 const char *tn_pass_name(tn_pass pass) {
@@ -24,30 +26,49 @@ static bool wants_pass(const tn_op_run *r, tn_pass pass) {
     return wants_data(r) || params_too;
 }
 
+/* A kernel of the processor in a replica on a GPU is prepared, and later run, for r->host. */
+static bool is_staged(const tn_op_run *r, const tn_kernel *kernel) {
+    return r->gpu && kernel->device == TN_ON_CPU;
+}
+
 static tn_status try_kernel(tn_op_run *r, tn_pass pass, const tn_kernel *kernel) {
-    tn_kernel_run *k = &r->pass[pass];
+    if (!r->gpu && kernel->device == TN_ON_GPU) return TN_REFUSED;
+    if (is_staged(r, kernel) && !r->host) return TN_REFUSED;
+    tn_op_run *at = is_staged(r, kernel) ? r->host : r;
+    tn_kernel_run *k = &at->pass[pass];
     *k = (tn_kernel_run){.kernel = kernel};
     const size_t save_bytes = r->save_bytes;
-    const tn_status status = kernel->prepare ? kernel->prepare(r, k) : TN_OK;
-    if (status == TN_OK) return TN_OK;
-    if (k->state && kernel->release) kernel->release(r, k);
+    at->save_bytes = save_bytes;
+    const tn_status status = kernel->prepare ? kernel->prepare(at, k) : TN_OK;
+    if (status == TN_OK) {
+        r->save_bytes = at->save_bytes;
+        if (at != r) r->pass[pass] = (tn_kernel_run){.kernel = kernel};
+        return TN_OK;
+    }
+    if (k->state && kernel->release) kernel->release(at, k);
     *k = (tn_kernel_run){0};
     r->save_bytes = save_bytes;
     return status;
 }
 
-static tn_status choose(tn_op_run *r, tn_pass pass, const char *only) {
+/* The first kernel that serves, of those of this name (NULL: any) on this device. */
+static tn_status try_table(tn_op_run *r, tn_pass pass, const char *name, tn_device device) {
     const tn_kernel *const *table = r->op->kind->kernels[pass];
-    if (only) {
-        for (int i = 0; table[i]; i++) {
-            if (strcmp(table[i]->name, only) != 0) continue;
-            const tn_status status = try_kernel(r, pass, table[i]);
-            if (status != TN_REFUSED) return status;
-        }
-    }
     for (int i = 0; table[i]; i++) {
+        if (table[i]->device != device) continue;
+        if (name && strcmp(table[i]->name, name) != 0) continue;
         const tn_status status = try_kernel(r, pass, table[i]);
         if (status != TN_REFUSED) return status;
+    }
+    return TN_REFUSED;
+}
+
+static tn_status choose(tn_op_run *r, tn_pass pass, const char *only) {
+    for (int any = only ? 0 : 1; any < 2; any++) {
+        for (int device = TN_ON_GPU; device >= TN_ON_CPU; device--) {
+            const tn_status status = try_table(r, pass, any ? NULL : only, (tn_device)device);
+            if (status != TN_REFUSED) return status;
+        }
     }
     return tn_fail("%s: no kernel of %s serves %s", r->op->name, r->op->kind->name,
                    tn_pass_name(pass));
@@ -66,9 +87,21 @@ tn_status tn_op_prepare(tn_op_run *r, const char *only) {
     return TN_OK;
 }
 
+/* Names op and shapes in an error that only knows of a call. */
+static tn_status fail_in_pass(const tn_op_run *r, tn_pass pass) {
+    const tn_tensor *in = &r->in[0], *out = &r->out;
+    return tn_fail_in("%s (%s, %s, %dx%dx%dx%d to %dx%dx%dx%d)", r->op->name, r->op->kind->name,
+                      tn_pass_name(pass), in->n, in->h, in->w, in->c, out->n, out->h, out->w,
+                      out->c);
+}
+
 static tn_status run_pass(tn_op_run *r, tn_pass pass) {
     tn_kernel_run *k = &r->pass[pass];
-    return k->kernel ? k->kernel->run(r, k) : TN_OK;
+    if (!k->kernel) return TN_OK;
+    if (!r->gpu) return k->kernel->run(r, k);
+    const tn_status status =
+        is_staged(r, k->kernel) ? tn_staging_run(r, pass) : k->kernel->run(r, k);
+    return status == TN_OK ? TN_OK : fail_in_pass(r, pass);
 }
 
 tn_status tn_op_forward(tn_op_run *r) {
@@ -82,8 +115,9 @@ tn_status tn_op_backward(tn_op_run *r) {
 
 void tn_op_release(tn_op_run *r) {
     for (tn_pass pass = TN_FORWARD; pass < TN_PASSES; pass++) {
-        tn_kernel_run *k = &r->pass[pass];
-        if (k->kernel && k->kernel->release) k->kernel->release(r, k);
-        *k = (tn_kernel_run){0};
+        const tn_kernel *kernel = r->pass[pass].kernel;
+        tn_op_run *at = kernel && is_staged(r, kernel) ? r->host : r;
+        if (kernel && kernel->release) kernel->release(at, &at->pass[pass]);
+        at->pass[pass] = r->pass[pass] = (tn_kernel_run){0};
     }
 }

@@ -301,7 +301,8 @@ tn_status tn_gpu_elapsed(tn_gpu *gpu, float *milliseconds) {
 /* ---- our own kernels ---- */
 
 bool tn_gpu_has(const tn_gpu *gpu, const tn_gpu_source *source) {
-    return gpu && (source->bytes || gpu->driver->needs_no_images);
+    if (!gpu) return false;
+    return gpu->driver->emulates ? gpu->driver->emulates(source->name) : source->bytes != NULL;
 }
 
 static tn_status load_source(tn_gpu *gpu, const tn_gpu_source *source, void **module) {

@@ -84,9 +84,9 @@ typedef struct tn_gpu_driver {
 #define TN_CUDA_ROW(name, symbol, arguments) int(*name) arguments;
     TN_CUDA_FUNCTIONS(TN_CUDA_ROW)
 #undef TN_CUDA_ROW
-    /* An emulated driver finds kernels by name: ModuleLoadData is called with NULL for a source
-     * that this build holds no machine code of, instead of an error. */
-    bool needs_no_images;
+    /* NULL but in an emulated driver, which finds kernels by name and needs no machine code: it
+     * says whether it can run those of this source ("norm_act"). */
+    bool (*emulates)(const char *source);
     /* Opens a library; NULL when it is not there, tn_error() saying why. */
     const struct tn_cudnn *(*cudnn)(void);
     const struct tn_cublas *(*cublas)(void);

@@ -306,6 +306,10 @@ static int launch_kernel(void *function, unsigned gx, unsigned gy, unsigned gz, 
     return error;
 }
 
+static bool emulates(const char *source) {
+    return fake.emulates ? fake.emulates(source) : fake.find != NULL;
+}
+
 static const tn_gpu_driver table = {
     .Init = init,
     .DriverGetVersion = driver_version,
@@ -339,7 +343,7 @@ static const tn_gpu_driver table = {
     .ModuleGetFunction = module_function,
     .FuncSetAttribute = function_attribute,
     .LaunchKernel = launch_kernel,
-    .needs_no_images = true,
+    .emulates = emulates,
 };
 
 tn_fake_gpu *tn_fake_gpu_install(void) {

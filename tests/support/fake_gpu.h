@@ -17,7 +17,8 @@ typedef struct tn_fake_gpu {
     /* May be changed after installing. */
     int devices, arch; /* 1, 90 */
     size_t memory_bytes;
-    void *(*find)(const char *kernel); /* NULL: no such kernel */
+    bool (*emulates)(const char *source); /* "norm_act"; NULL: every source, once `find` is set */
+    void *(*find)(const char *kernel);    /* NULL: no such kernel */
     int (*launch)(void *kernel, tn_gpu_extent grid, tn_gpu_extent block, size_t shared_bytes,
                   void **args); /* a CUresult */
 
