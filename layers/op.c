@@ -87,12 +87,11 @@ tn_status tn_op_prepare(tn_op_run *r, const char *only) {
     return TN_OK;
 }
 
-/* Names op and shapes in an error that only knows of a call. */
+/* Names pass and shapes in an error that only knows of a call; which op it was, the caller says. */
 static tn_status fail_in_pass(const tn_op_run *r, tn_pass pass) {
     const tn_tensor *in = &r->in[0], *out = &r->out;
-    return tn_fail_in("%s (%s, %s, %dx%dx%dx%d to %dx%dx%dx%d)", r->op->name, r->op->kind->name,
-                      tn_pass_name(pass), in->n, in->h, in->w, in->c, out->n, out->h, out->w,
-                      out->c);
+    return tn_fail_in("%s %s, %dx%dx%dx%d to %dx%dx%dx%d", r->op->kind->name, tn_pass_name(pass),
+                      in->n, in->h, in->w, in->c, out->n, out->h, out->w, out->c);
 }
 
 static tn_status run_pass(tn_op_run *r, tn_pass pass) {

@@ -4,6 +4,7 @@
 #include "layers/ops/loss.h"
 #include "src/net/layout.h"
 #include "src/net/merge.h"
+#include "src/net/run_gpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct tensor_state {
     int over; /* tensor whose memory it takes over; 0: none (tensor 0 is the input) */
     int value_item, grad_item;
     tn_tensor value, grad;
+    int value_twin, grad_twin; /* on a GPU: what callers see of it; -1: nothing */
 } tensor_state;
 
 struct tn_run {
@@ -38,6 +40,7 @@ struct tn_run {
     void *block;
     size_t bytes, bytes_unshared;
     tn_arena arena;
+    tn_run_gpu gpu; /* gpu.gpu is NULL on the processor */
 };
 
 static bool is_loss_source(const tn_run *run, const tn_op *op) {
@@ -178,7 +181,7 @@ static int back_time(const tn_run *run, int i) {
 }
 
 static size_t tensor_bytes(const tn_tensor *t) {
-    return tn_pixels(t) * (size_t)t->pitch * sizeof(tn_real);
+    return tn_pixels(t) * (size_t)t->pitch * tn_element_bytes(t);
 }
 
 static int forward_time(const tn_run *run, int i) {
@@ -279,6 +282,23 @@ static void hand_out_memory(tn_run *run, const op_items *items) {
     }
 }
 
+/* On a GPU, callers see the input, the output and what is kept in the processor's memory. */
+static tn_status take_gpu_memory(tn_run *run, const op_items *items) {
+    const tn_plan *plan = run->plan;
+    TN_TRY(tn_run_gpu_take(&run->gpu, run->op, run->n_ops, run->bytes, run->options.batch,
+                           tn_shape_count(plan->tensor[plan->output].shape), 2 * plan->n_tensors,
+                           &run->arena));
+    run->block = run->gpu.block;
+    hand_out_memory(run, items);
+    for (int t = 0; t < plan->n_tensors; t++) {
+        tensor_state *s = &run->tensor[t];
+        if (!s->kept && t != plan->input && t != run->output) continue;
+        if (s->value.data) s->value_twin = tn_run_gpu_twin(&run->gpu, s->value);
+        if (s->grad.data) s->grad_twin = tn_run_gpu_twin(&run->gpu, s->grad);
+    }
+    return tn_run_gpu_take_pages(&run->gpu, run->op, run->n_ops);
+}
+
 static tn_status take_memory(tn_run *run) {
     const size_t most = 2 * (size_t)run->plan->n_tensors + (1 + TN_PASSES) * (size_t)run->n_ops;
     run->item = tn_arena_alloc(&run->arena, most * sizeof *run->item);
@@ -289,6 +309,8 @@ static tn_status take_memory(tn_run *run) {
     for (int i = 0; i < run->n_items; i++) run->bytes_unshared += run->item[i].bytes;
     run->bytes = tn_layout_pack(run->item, run->n_items);
     if (run->bytes == (size_t)-1) return tn_fail("out of memory while laying out buffers");
+    if (run->options.plan_only) return TN_OK;
+    if (run->gpu.gpu) return take_gpu_memory(run, items);
     run->block = tn_pages_alloc(run->bytes);
     if (!run->block) {
         return tn_fail_in("mini-batch of %d images (a smaller one needs less: raise subdivisions)",
@@ -320,7 +342,13 @@ static void set_up_tensors(tn_run *run) {
         run->tensor[t].value =
             (tn_tensor){.n = run->options.batch, .h = s.h, .w = s.w, .c = s.c, .pitch = s.c};
         run->tensor[t].value_item = run->tensor[t].grad_item = -1;
+        run->tensor[t].value_twin = run->tensor[t].grad_twin = -1;
+        if (run->gpu.precision == TN_PRECISION_BF16) run->tensor[t].value.dtype = TN_BF16;
     }
+    run->tensor[run->output].value.dtype = TN_REAL;
+    for (int i = 0; i < run->plan->n_ops; i++)
+        if (tn_op_has_loss(&run->plan->op[i]))
+            run->tensor[run->plan->op[i].out].value.dtype = TN_REAL;
     for (int i = 0; i < run->options.n_keep; i++) run->tensor[run->options.keep[i]].kept = true;
 }
 
@@ -345,6 +373,7 @@ static tn_status set_up(tn_run *run) {
         tn_op_run *r = &run->op[i];
         if (run->goes_back[i] && run->tensor[r->op->out].has_grad) r->dout = r->out;
         if (is_tail(run, i)) continue;
+        if (run->gpu.gpu) TN_TRY(tn_run_gpu_attach(&run->gpu, r, &run->arena));
         offer_tail(run, i);
         TN_TRY(tn_op_prepare(r, run->options.kernels));
         settle_tail(run, i);
@@ -363,13 +392,21 @@ tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_optio
     run->param = param;
     run->options = *options;
     if (options->mode == TN_GRAD_FIXED_STATS) run->options.output_gradient = true;
+    if (options->mirror) {
+        run->gpu = (tn_run_gpu){.gpu = tn_mirror_gpu(options->mirror),
+                                .mirror = options->mirror,
+                                .precision = options->precision,
+                                .choices = options->choices};
+        run->param = tn_mirror_params(options->mirror);
+    }
     if (run->options.threads < 1) run->options.threads = omp_get_max_threads();
     const bool whole = options->mode == TN_TRAIN || options->output < 0;
     run->output = whole ? plan->output : options->output;
-    const tn_status status = set_up(run);
+    tn_status status = set_up(run);
     if (status != TN_OK) {
+        const bool no_room = run->gpu.gpu && run->bytes && !run->gpu.block;
         tn_run_free(run);
-        return status;
+        return no_room ? tn_run_suggest(plan, param, options) : status;
     }
     *out = run;
     return TN_OK;
@@ -378,32 +415,58 @@ tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_optio
 void tn_run_free(tn_run *run) {
     if (!run) return;
     for (int i = 0; i < run->n_ops; i++) tn_op_release(&run->op[i]);
-    tn_pages_free(run->block, run->bytes);
+    if (!run->gpu.gpu) tn_pages_free(run->block, run->bytes);
+    tn_run_gpu_free(&run->gpu);
     tn_arena_free(&run->arena);
     free(run);
 }
 
 /* ---- running ---- */
 
-tn_status tn_run_forward(tn_run *run, const tn_step *step) {
-    for (int i = 0; i < run->n_ops; i++) {
-        tn_op_run *r = &run->op[i];
-        r->step = step;
-        r->loss = 0;
-        if (tn_op_forward(r) != TN_OK)
-            return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
+/* Copies what callers wrote to the GPU. */
+static tn_status twins_in(tn_run *run, bool backward) {
+    const tensor_state *in = &run->tensor[run->plan->input], *out = &run->tensor[run->output];
+    if (!backward) return tn_run_gpu_twin_in(&run->gpu, in->value_twin);
+    return run->options.output_gradient ? tn_run_gpu_twin_in(&run->gpu, out->grad_twin) : TN_OK;
+}
+
+/* Copies what callers may read from it. */
+static tn_status twins_out(tn_run *run, bool backward) {
+    for (int t = 0; t < run->plan->n_tensors; t++) {
+        const tensor_state *s = &run->tensor[t];
+        if (!backward && t == run->plan->input && !s->kept) continue;
+        TN_TRY(tn_run_gpu_twin_out(&run->gpu, backward ? s->grad_twin : s->value_twin));
     }
     return TN_OK;
 }
 
+tn_status tn_run_forward(tn_run *run, const tn_step *step) {
+    const bool on_gpu = run->gpu.gpu != NULL;
+    if (on_gpu) {
+        TN_TRY(tn_run_gpu_begin(&run->gpu, step));
+        TN_TRY(twins_in(run, false));
+    }
+    for (int i = 0; i < run->n_ops; i++) {
+        tn_op_run *r = &run->op[i];
+        r->step = on_gpu ? &run->gpu.step : step;
+        r->loss = 0;
+        if (tn_op_forward(r) != TN_OK)
+            return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
+    }
+    if (!on_gpu) return TN_OK;
+    TN_TRY(tn_run_gpu_fetch_losses(&run->gpu, run->op, run->n_ops));
+    return twins_out(run, false);
+}
+
 tn_status tn_run_backward(tn_run *run) {
+    if (run->gpu.gpu) TN_TRY(twins_in(run, true));
     for (int i = run->n_ops - 1; i >= 0; i--) {
         tn_op_run *r = &run->op[i];
         if (!run->goes_back[i]) continue;
         if (tn_op_backward(r) != TN_OK)
             return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
     }
-    return TN_OK;
+    return run->gpu.gpu ? twins_out(run, true) : TN_OK;
 }
 
 double tn_run_loss(const tn_run *run) {
@@ -419,20 +482,29 @@ double tn_run_main_loss(const tn_run *run) {
     return 0;
 }
 
-tn_tensor tn_run_input(const tn_run *run) {
-    return run->tensor[run->plan->input].value;
-}
-
-tn_tensor tn_run_output(const tn_run *run) {
-    return run->tensor[run->output].value;
+/* What callers see of a tensor: its twin in the processor's memory where the replica is on a GPU.
+ */
+static tn_tensor seen(const tn_run *run, tn_tensor own, int twin) {
+    if (!run->gpu.gpu) return own;
+    if (twin >= 0) return run->gpu.twin[twin].here;
+    own.data = NULL;
+    return own;
 }
 
 tn_tensor tn_run_value(const tn_run *run, int tensor) {
-    return run->tensor[tensor].value;
+    return seen(run, run->tensor[tensor].value, run->tensor[tensor].value_twin);
 }
 
 tn_tensor tn_run_gradient(const tn_run *run, int tensor) {
-    return run->tensor[tensor].grad;
+    return seen(run, run->tensor[tensor].grad, run->tensor[tensor].grad_twin);
+}
+
+tn_tensor tn_run_input(const tn_run *run) {
+    return tn_run_value(run, run->plan->input);
+}
+
+tn_tensor tn_run_output(const tn_run *run) {
+    return tn_run_value(run, run->output);
 }
 
 size_t tn_run_bytes(const tn_run *run) {

@@ -7,6 +7,7 @@
 #define TN_NET_RUN_H
 
 #include "layers/plan.h"
+#include "src/net/mirror.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,16 +22,29 @@ typedef struct tn_run_options {
     int n_keep;
     int output;           /* tensor that INFER and GRAD_FIXED_STATS run to; -1: the plan's output */
     bool output_gradient; /* backward starts from a gradient that the caller puts at the output */
+    tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
+    tn_precision precision; /* on a GPU */
+    tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
+    int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
+                       */
+    bool plan_only;   /* lays everything out and takes no memory: for tn_run_bytes */
 } tn_run_options;
 
 typedef struct tn_run tn_run;
 
-/* `param` is the net's array (plan->n_params), shared; it must outlive the replica. */
+/* `param` is the net's array (plan->n_params), shared; it must outlive the replica. So must the
+ * mirror, made from the same array. On a GPU with too little memory the message says which smaller
+ * mini-batch would fit. */
 tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_options *options,
                         tn_run **out);
 void tn_run_free(tn_run *run);
 
-/* The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
+/* After tn_run_create failed for want of the GPU's memory: adds to its message the largest
+ * mini-batch that divides options->batch and fits into what is free. Returns TN_FAIL. */
+tn_status tn_run_suggest(const tn_plan *plan, tn_param *param, const tn_run_options *options);
+
+/* All views below are in the processor's memory and fp32, wherever the replica runs.
+ * The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
 tn_tensor tn_run_input(const tn_run *run);
 /* The output: (batch,h,w,c) of the plan's output (probabilities, as a rule). */
 tn_tensor tn_run_output(const tn_run *run);
@@ -51,7 +65,8 @@ tn_status tn_run_backward(tn_run *run);
 double tn_run_loss(const tn_run *run);
 double tn_run_main_loss(const tn_run *run);
 
-/* Bytes of the block, and what it would be if nothing shared memory: for reports. */
+/* Bytes of the block (on the device that the replica runs on), and what it would be if nothing
+ * shared memory: for reports. */
 size_t tn_run_bytes(const tn_run *run);
 size_t tn_run_bytes_unshared(const tn_run *run);
 

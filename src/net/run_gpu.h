@@ -1,0 +1,59 @@
+/* What a replica on a GPU has besides one on the processor: for run.c. */
+#ifndef TN_NET_RUN_GPU_H
+#define TN_NET_RUN_GPU_H
+
+#include "layers/plan.h"
+#include "layers/staging.h"
+#include "src/net/mirror.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A view on the GPU and the same in the processor's memory, in fp32. */
+typedef struct tn_run_twin {
+    tn_tensor there, here;
+} tn_run_twin;
+
+typedef struct tn_run_gpu {
+    tn_gpu *gpu;
+    tn_mirror *mirror;
+    tn_precision precision;
+    tn_choices *choices;
+    tn_staging staging;
+    tn_step step; /* the caller's, its truth on the GPU */
+    void *block;  /* there: the replica's buffers, the truth, a loss for each op */
+    tn_real *truth;
+    double *losses, *loss; /* there; here */
+    size_t truth_bytes, loss_bytes;
+    tn_run_twin *twin; /* what callers read and write */
+    int n_twins;
+    void *pages; /* of the twins and of staging */
+    size_t page_bytes;
+} tn_run_gpu;
+
+/* Before ops are prepared: fills r's part for the GPU and makes r->host. */
+tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena);
+
+/* Once kernels are chosen: takes `bytes` on the GPU for buffers, room for the truth (batch samples
+ * of `outputs` elements) and losses, and a table for `twins` twins. */
+tn_status tn_run_gpu_take(tn_run_gpu *g, tn_op_run *op, int n_ops, size_t bytes, int batch,
+                          size_t outputs, int twins, tn_arena *arena);
+/* Declares a view that callers see; returns its number. */
+int tn_run_gpu_twin(tn_run_gpu *g, tn_tensor there);
+/* Takes the processor's memory for twins and staged kernels. */
+tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops);
+void tn_run_gpu_free(tn_run_gpu *g);
+
+tn_status tn_run_gpu_twin_in(tn_run_gpu *g, int twin);
+tn_status tn_run_gpu_twin_out(tn_run_gpu *g, int twin);
+
+/* Takes up the net's values and the truth of the mini-batch. */
+tn_status tn_run_gpu_begin(tn_run_gpu *g, const tn_step *step);
+/* Fetches the losses of ops whose forward ran there. */
+tn_status tn_run_gpu_fetch_losses(tn_run_gpu *g, tn_op_run *op, int n_ops);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
