@@ -127,6 +127,21 @@ static coefficients of_param(const tn_optimizer *o, const tn_param_spec *spec, d
     return c;
 }
 
+tn_update_rates tn_optimizer_rates(const tn_optimizer *optimizer, const tn_param_spec *spec,
+                                   double rate) {
+    const coefficients c = of_param(optimizer, spec, rate);
+    return (tn_update_rates){.rate = (float)c.rate,
+                             .momentum = (float)c.momentum,
+                             .l2 = (float)c.l2,
+                             .shrink = (float)c.shrink,
+                             .b1 = (float)c.b1,
+                             .b2 = (float)c.b2,
+                             .one_b1 = (float)c.one_b1,
+                             .one_b2 = (float)c.one_b2,
+                             .eps = (float)c.eps,
+                             .root_correction = (float)c.root_correction};
+}
+
 static slice slice_of(size_t count, int thread, int threads) {
     size_t grains = (count + GRAIN - 1) / GRAIN;
     size_t begin = grains * (size_t)thread / (size_t)threads * GRAIN;

@@ -7,6 +7,7 @@
 #define TN_NET_OPTIMIZER_H
 
 #include "layers/device/status.h"
+#include "layers/ops/update.h"
 #include "layers/param.h"
 
 #ifdef __cplusplus
@@ -48,6 +49,10 @@ void tn_optimizer_free(tn_optimizer *optimizer);
  *   AdamW  as Adam without L2, after w -= rate*decay*w            (Loshchilov and Hutter 2019)
  * Gradients are zero afterwards and versions counted up. The bits do not depend on threads. */
 void tn_optimizer_update(tn_optimizer *optimizer, tn_param *param, double rate);
+
+/* The constants of the coming update for one parameter, as a GPU's kernel takes them. */
+tn_update_rates tn_optimizer_rates(const tn_optimizer *optimizer, const tn_param_spec *spec,
+                                   double rate);
 
 /* The first parameter whose gradient (`value`: whose value) holds a NaN or an infinity; -1: none.
  */
