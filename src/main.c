@@ -2,8 +2,8 @@
 #include "layers/device/cpu.h"
 #include "layers/keys.h"
 #include "src/commands/commands.h"
+#include "src/commands/device.h"
 #include "src/commands/notice.h"
-#include "src/commands/options.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -55,6 +55,9 @@ static void print_commands(FILE *to, const char *usage, const command *table) {
     for (; table->name; table++) {
         if (table->help) fprintf(to, "  %-12s %s\n", table->name, table->help);
     }
+    fprintf(to,
+            "Flags of every command: -gpus 0,1 or -i N (GPUs), -nogpu or -i -1 (the processor), "
+            "-precision fp32|tf32|bf16\n");
     fprintf(to, "%s\n", TN_NOTICE);
 }
 
@@ -93,59 +96,14 @@ static int run_classifier(int argc, char **argv) {
     return dispatch(argc, argv, "darknet classifier", classifier_commands);
 }
 
-/* ---- Darknet's global flags: which GPU ---- */
-
-static bool is_flag(const char *argument, const char *name) {
-    if (argument[0] != '-') return false;
-    return strcmp(argument + (argument[1] == '-' ? 2 : 1), name) == 0;
-}
-
-/* The number of GPUs asked for by a list like "0,1"; "-1" asks for none. Fails on anything else. */
-static tn_status count_gpus(const char *flag, const char *list, int *gpus) {
-    *gpus = 0;
-    for (const char *at = list;; at++) {
-        char number[16];
-        const size_t length = strcspn(at, ",");
-        int index = 0;
-        snprintf(number, sizeof number, "%.*s", (int)(length < 15 ? length : 15), at);
-        TN_TRY(tn_option_int(flag, number, -1, 1023, &index));
-        if (index >= 0) (*gpus)++;
-        at += length;
-        if (!*at) return TN_OK;
-    }
-}
-
-/* Takes -nogpu, -i N and -gpus LIST out of argv, wherever they stand. */
-static tn_status take_gpu_flags(int *argc, char **argv, int *gpus) {
-    int kept = 1;
-    bool flags = true;
-    *gpus = 0;
-    for (int i = 1; i < *argc; i++) {
-        const bool names_gpu = flags && (is_flag(argv[i], "i") || is_flag(argv[i], "gpus"));
-        if (strcmp(argv[i], "--") == 0) flags = false;
-        if (flags && is_flag(argv[i], "nogpu")) continue;
-        if (!names_gpu) {
-            argv[kept++] = argv[i];
-            continue;
-        }
-        if (i + 1 == *argc)
-            return tn_fail("%s needs a value: the GPU's number, -1 for none", argv[i]);
-        TN_TRY(count_gpus(argv[i], argv[i + 1], gpus));
-        i++;
-    }
-    argv[kept] = NULL;
-    *argc = kept;
-    return TN_OK;
-}
-
 int main(int argc, char **argv) {
-    int gpus = 0;
-    if (take_gpu_flags(&argc, argv, &gpus) != TN_OK) {
+    if (tn_device_take_flags(&argc, argv) != TN_OK) {
         fprintf(stderr, "darknet: %s\n", tn_error());
+        tn_device_close();
         return 1;
     }
-    if (gpus)
-        fprintf(stderr, "warning: this build has no GPU code: the processor computes instead\n");
     tn_cpu_use_threads(0);
-    return dispatch(argc, argv, "darknet", commands);
+    const int status = dispatch(argc, argv, "darknet", commands);
+    tn_device_close();
+    return status;
 }

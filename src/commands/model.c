@@ -1,6 +1,7 @@
 #include "src/commands/model.h"
 
 #include "layers/device/cpu.h"
+#include "src/commands/device.h"
 #include "src/data/files.h"
 #include "src/data/text.h"
 #include "src/eval/calibration.h"
@@ -185,6 +186,7 @@ tn_status tn_model_open(tn_model *m, const tn_model_options *options, tn_model_n
     *m = (tn_model){.positive = -1, .kernels = options->kernels};
     m->threads = tn_cpu_use_threads(options->threads);
     TN_TRY(open_all(m, options, needs));
+    if (!engine) TN_TRY(tn_device_first(&m->gpu));
     return engine ? engine->open(m, options) : TN_OK;
 }
 
@@ -227,7 +229,9 @@ tn_status tn_model_run_create(const tn_model *m, int batch, tn_run **out) {
                                     .batch = batch,
                                     .threads = m->threads,
                                     .kernels = m->kernels,
-                                    .output = -1};
+                                    .output = -1,
+                                    .gpu = m->gpu,
+                                    .precision = tn_device_precision()};
     return tn_run_create(&m->net->plan, m->net->param, &options, out);
 }
 

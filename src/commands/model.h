@@ -62,6 +62,7 @@ typedef struct tn_model {
     tn_preprocess preprocess;
     tn_input_format format;
     const char *kernels;
+    tn_gpu *gpu; /* where replicas run; NULL: on the processor */
     /* What is put on the net's probabilities (tn_temperature_apply); 1 when WEIGHTS.json holds no
      * calibration for these very weights, and `calibrated` is false then. */
     double temperature;

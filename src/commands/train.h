@@ -8,7 +8,7 @@
 #include "src/data/datafile.h"
 #include "src/data/lists.h"
 #include "src/data/loader.h"
-#include "src/net/run.h"
+#include "src/net/replicas.h"
 #include "src/net/schedule.h"
 
 #ifdef __cplusplus
@@ -29,7 +29,7 @@ typedef struct tn_trainer {
     const char *data_path;
     uint64_t seed;
     int threads;
-    int batch, mini_batch; /* images of an update, of a forward */
+    int batch, mini_batch; /* images of an update, of a replica's forward */
     int classes, positive; /* -1: no positive class */
 
     tn_data_config data;
@@ -38,9 +38,18 @@ typedef struct tn_trainer {
     tn_preprocess preprocess;
 
     tn_net *net;
-    tn_run *run, *check; /* training; validation, on the average where one is kept */
+    tn_gpu *const *gpu;  /* n_gpus of them; 0: on the processor */
+    int n_gpus, ranks;   /* replicas: one a GPU, one on the processor */
+    tn_choices *choices; /* on a GPU: what was chosen by measurement */
+    tn_replicas *replicas;
+    tn_step *step; /* one a rank */
+    float *truth;  /* of every rank's mini-batch */
+    int *label;    /* likewise */
+    int bad_param; /* whose gradient is not finite */
+    tn_run *run;   /* rank 0's; of the one that failed, once it has */
+    tn_run *check; /* validation, on the average where one is kept */
     tn_loader *loader, *valid_loader;
-    tn_optimizer *optimizer;
+    tn_optimizer *optimizer; /* the replicas' */
     tn_average *average;
     tn_schedule schedule;
     tn_scores scores, valid_scores;

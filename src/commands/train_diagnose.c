@@ -1,7 +1,10 @@
 /* When a loss or gradient is no number any more: where it began. */
 #include "src/commands/train.h"
 
+#include "layers/staging.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Whether the valid samples of a tensor are all finite; *what becomes the first that is not. */
@@ -23,6 +26,22 @@ static const char *kind_of(double value) {
     return isnan(value) ? "NaN" : "infinity";
 }
 
+/* Whether an op's output is finite, wherever it lies. */
+static tn_status look_at(const tn_op_run *op, int samples, bool *finite, double *what) {
+    tn_tensor out = op->out;
+    if (op->gpu) {
+        out.data = malloc(tn_staging_view_bytes(&out) + 1);
+        if (!out.data) return tn_fail("out of memory");
+        if (tn_staging_view_out(op->gpu, &op->out, out.data, op->op->name) != TN_OK) {
+            free(out.data);
+            return TN_FAIL;
+        }
+    }
+    *finite = is_finite(&out, samples, what);
+    if (op->gpu) free(out.data);
+    return TN_OK;
+}
+
 /* Runs the mini-batch forward again, op by op: each output is looked at before its memory is taken
  * for something else. */
 static tn_status first_bad_output(tn_trainer *t, const tn_step *step, const char **name, int *layer,
@@ -30,9 +49,11 @@ static tn_status first_bad_output(tn_trainer *t, const tn_step *step, const char
     *name = NULL;
     for (int i = 0; i < tn_run_ops(t->run); i++) {
         tn_op_run *op = tn_run_op(t->run, i);
-        op->step = step;
+        if (!op->gpu) op->step = step; /* there it is the GPU's own copy */
         TN_TRY(tn_op_forward(op));
-        if (is_finite(&op->out, step->n_valid, what)) continue;
+        bool finite = true;
+        TN_TRY(look_at(op, step->n_valid, &finite, what));
+        if (finite) continue;
         *name = op->op->name;
         *layer = op->op->layer;
         break;
@@ -61,13 +82,13 @@ static tn_status blame(const tn_trainer *t, const char *what, const char *where)
 tn_status tn_trainer_diagnose(tn_trainer *t, const tn_step *step, double loss) {
     char what[96], where[256];
     if (isfinite(loss)) {
-        int bad = tn_params_non_finite_grad(t->net->param, t->net->plan.n_params, t->threads);
-        const tn_param_spec *spec = t->net->param[bad < 0 ? 0 : bad].spec;
+        const tn_param_spec *spec = t->net->param[t->bad_param].spec;
         snprintf(where, sizeof where, "layer %d, gradient of %s", spec->layer, spec->name);
         return blame(t, "a gradient is not finite", where);
     }
     snprintf(what, sizeof what, "the loss of images %d to %d of this update is %s",
              step->first_sample + 1, step->first_sample + step->n_valid, kind_of(loss));
+    TN_TRY(tn_replicas_settle(t->replicas, false));
     const tn_param_spec *spec = bad_parameter(t->net);
     if (spec) {
         snprintf(where, sizeof where, "layer %d, parameter %s is not finite", spec->layer,

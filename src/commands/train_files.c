@@ -102,6 +102,10 @@ tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix) {
     if (!path) return tn_fail("out of memory");
     tn_sidecar note = note_of(t);
     tn_net *net = t->net;
+    if (tn_replicas_settle(t->replicas, false) != TN_OK) {
+        free(path);
+        return TN_FAIL;
+    }
     net->seen = t->position.updates * (uint64_t)t->batch;
     tn_status status = tn_weights_save(t->average ? t->average->param : net->param,
                                        net->plan.n_params, net->seen, path);
@@ -117,7 +121,9 @@ tn_status tn_trainer_save(tn_trainer *t) {
                                     .average = t->average,
                                     .position = &t->position,
                                     .history = &t->history,
-                                    .scores = &t->scores};
+                                    .scores = &t->scores,
+                                    .choices = t->choices};
+    TN_TRY(tn_replicas_settle(t->replicas, true));
     tn_train_position kept = t->position;
     t->position.epoch_seconds += start - t->epoch_started;
     tn_status status = tn_train_state_save(t->paths.state, &memory, &t->identity);

@@ -13,12 +13,12 @@ enum { WARM = 1, MEASURED = 4 };
 
 /* ---- one update ---- */
 
-static tn_status gather(tn_trainer *t, const tn_batch *batch) {
-    tn_tensor out = tn_run_output(t->run);
+static tn_status gather(tn_trainer *t, int rank) {
+    tn_tensor out = tn_run_output(tn_replicas_run(t->replicas, rank));
     size_t stride = (size_t)out.h * (size_t)out.w * (size_t)out.pitch;
-    for (int i = 0; i < batch->n_valid; i++)
-        TN_TRY(tn_scores_add(&t->scores, tn_data(&out) + (size_t)i * stride,
-                             t->train_list.label[batch->index[i]]));
+    const int *label = t->label + rank * t->mini_batch;
+    for (int i = 0; i < t->step[rank].n_valid; i++)
+        TN_TRY(tn_scores_add(&t->scores, tn_data(&out) + (size_t)i * stride, label[i]));
     return TN_OK;
 }
 
@@ -28,34 +28,55 @@ static tn_status feed(tn_run *run, const tn_batch *batch) {
     return TN_OK;
 }
 
-static tn_status mini_batch(tn_trainer *t, int index, double *loss, tn_step *step) {
+/* The loader's next mini-batch becomes this rank's: what is needed of it once the loader goes on is
+ * copied. */
+static tn_status take_batch(tn_trainer *t, int rank, int index) {
     const tn_batch *batch;
     TN_TRY(tn_loader_next(t->loader, &batch));
-    TN_TRY(feed(t->run, batch));
-    *step = (tn_step){.seed = t->seed,
-                      .step = t->position.updates,
-                      .first_sample = index * t->mini_batch,
-                      .n_valid = batch->n_valid,
-                      .grad_scale = 1.0 / t->batch,
-                      .truth = batch->truth};
-    TN_TRY(tn_run_forward(t->run, step));
-    double all = tn_run_loss(t->run);
-    if (!isfinite(all)) return tn_trainer_diagnose(t, step, all);
-    *loss += tn_run_main_loss(t->run);
-    TN_TRY(gather(t, batch));
-    return tn_run_backward(t->run);
+    TN_TRY(feed(tn_replicas_run(t->replicas, rank), batch));
+    const size_t count = (size_t)t->mini_batch * (size_t)t->classes;
+    float *truth = t->truth + (size_t)rank * count;
+    memcpy(truth, batch->truth, count * sizeof *truth);
+    for (int i = 0; i < batch->n_valid; i++)
+        t->label[rank * t->mini_batch + i] = t->train_list.label[batch->index[i]];
+    t->step[rank] = (tn_step){.seed = t->seed,
+                              .step = t->position.updates,
+                              .first_sample = index * t->mini_batch,
+                              .n_valid = batch->n_valid,
+                              .grad_scale = 1.0 / t->batch,
+                              .truth = truth};
+    return TN_OK;
+}
+
+/* A mini-batch for each replica, the first of them `index`. */
+static tn_status mini_batches(tn_trainer *t, int index, double *loss) {
+    for (int k = 0; k < t->ranks; k++) TN_TRY(take_batch(t, k, index + k));
+    TN_TRY(tn_replicas_forward(t->replicas, t->step));
+    for (int k = 0; k < t->ranks; k++) {
+        tn_run *run = tn_replicas_run(t->replicas, k);
+        const double all = tn_run_loss(run);
+        if (!isfinite(all)) {
+            t->run = run;
+            return tn_trainer_diagnose(t, &t->step[k], all);
+        }
+        *loss += tn_run_main_loss(run);
+        TN_TRY(gather(t, k));
+    }
+    return tn_replicas_backward(t->replicas);
 }
 
 tn_status tn_trainer_update(tn_trainer *t, double *loss) {
     tn_train_position *p = &t->position;
-    tn_step step = {0};
     double sum = 0;
-    for (int i = 0; i < t->batch / t->mini_batch; i++) TN_TRY(mini_batch(t, i, &sum, &step));
-    tn_net *net = t->net;
-    if (tn_params_non_finite_grad(net->param, net->plan.n_params, t->threads) >= 0)
-        return tn_trainer_diagnose(t, &step, 0);
-    tn_optimizer_update(t->optimizer, net->param, tn_schedule_rate(&t->schedule, p->updates + 1));
-    if (t->average) tn_average_update(t->average, net->param);
+    const int parts = t->batch / t->mini_batch;
+    for (int i = 0; i < parts; i += t->ranks) TN_TRY(mini_batches(t, i, &sum));
+    TN_TRY(tn_replicas_reduce(t->replicas, &t->bad_param));
+    if (t->bad_param >= 0) return tn_trainer_diagnose(t, &t->step[0], 0);
+    TN_TRY(tn_replicas_update(t->replicas, tn_schedule_rate(&t->schedule, p->updates + 1)));
+    if (t->average) {
+        TN_TRY(tn_replicas_settle(t->replicas, false));
+        tn_average_update(t->average, t->net->param);
+    }
     *loss = sum / t->batch;
     p->loss_average = p->updates ? .9 * p->loss_average + .1 * *loss : *loss;
     p->epoch_loss += sum;

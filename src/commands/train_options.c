@@ -41,10 +41,7 @@ static tn_status add_epochs(tn_train_options *o, double epochs) {
     return TN_OK;
 }
 
-static tn_status check(tn_train_options *o, double epochs, int epochs_given, int precision) {
-    if (precision != 0)
-        return tn_fail("-precision %s: training computes in fp32 on the processor",
-                       precision == 1 ? "tf32" : "bf16");
+static tn_status check(tn_train_options *o, double epochs, int epochs_given) {
     TN_TRY(tn_model_args_split(&o->arguments.positionals, &o->model));
     if (o->model.used < o->arguments.positionals.count)
         return tn_fail("\"%s\" is one word too many: [DATA] CFG [WEIGHTS]",
@@ -55,7 +52,7 @@ static tn_status check(tn_train_options *o, double epochs, int epochs_given, int
 tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int *help) {
     *o = (tn_train_options){.valid_every = 1};
     double epochs = 0;
-    int epochs_given = 0, precision = 0;
+    int epochs_given = 0;
     foreign f = {0};
     const tn_option_spec specs[] = {
         {"net", TN_OPTION_TEXTS, &o->net, "KEY=VALUE", "overrides a key of [net]; repeatable"},
@@ -76,7 +73,6 @@ tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int
         {"topk", TN_OPTION_SWITCH, &o->topk, NULL, "prints top-k accuracy too (top= of DATA)"},
         {"show_imgs", TN_OPTION_SWITCH, &o->show_images, NULL,
          "writes the first augmented images to the backup folder"},
-        {"precision", TN_OPTION_CHOICE, &precision, "fp32|tf32|bf16", "arithmetic (default fp32)"},
         {"benchmark-loader", TN_OPTION_SWITCH, &o->benchmark_loader, NULL,
          "measures images/s without the net, and ends"},
         {"kernels", TN_OPTION_TEXT, &o->kernels, "NAME", "prefers kernels of this name (ref)"},
@@ -93,7 +89,7 @@ tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int
         return TN_OK;
     }
     warn_foreign(&f);
-    tn_status status = check(o, epochs, epochs_given, precision);
+    tn_status status = check(o, epochs, epochs_given);
     if (status != TN_OK) tn_train_options_free(o);
     return status;
 }

@@ -1,4 +1,5 @@
 /* What a run says while it goes. */
+#include "src/commands/device.h"
 #include "src/commands/notice.h"
 #include "src/commands/train.h"
 #include "src/version.h"
@@ -117,8 +118,8 @@ void tn_trainer_print_setup(const tn_trainer *t) {
     if (t->average) fprintf(stderr, "  average    of weights, alpha %g\n", t->average->alpha);
     fprintf(stderr, "Learning Rate: %g, Momentum: %g, Decay: %g\n", k->learning_rate, k->momentum,
             k->decay);
-    fprintf(stderr, "seed %" PRIu64 ", %d threads, fp32, version %s, %s\n", t->seed, t->threads,
-            TN_VERSION, tn_cpu_describe());
+    fprintf(stderr, "seed %" PRIu64 ", %d threads, %s, version %s, %s\n", t->seed, t->threads,
+            tn_precision_name(tn_device_precision()), TN_VERSION, t->identity.cpu);
     fprintf(stderr, "memory: %.2f GiB for training buffers\n",
             (double)tn_run_bytes(t->run) / (1 << 30));
     fprintf(stderr,

@@ -1,4 +1,5 @@
 /* Everything is read, checked and laid out before the first image is trained on. */
+#include "src/commands/device.h"
 #include "src/commands/leak_check.h"
 #include "src/commands/train.h"
 #include "src/net/hash.h"
@@ -133,14 +134,28 @@ static tn_status make_replicas(tn_trainer *t) {
                               .batch = t->mini_batch,
                               .threads = t->threads,
                               .kernels = t->options->kernels,
-                              .output = -1};
-    TN_TRY(tn_run_create(&net->plan, net->param, &options, &t->run));
-    tn_optimizer_options optimizer = optimizer_of(t);
-    TN_TRY(tn_optimizer_create(&optimizer, net->param, net->plan.n_params, &t->optimizer));
+                              .output = -1,
+                              .precision = tn_device_precision(),
+                              .choices = t->choices,
+                              .update_batch = t->batch / t->ranks};
+    const tn_replicas_options replicas = {.run = options,
+                                          .ranks = t->ranks,
+                                          .gpu = t->n_gpus ? t->gpu : NULL,
+                                          .optimizer = optimizer_of(t)};
+    TN_TRY(tn_replicas_create(net, &replicas, &t->replicas));
+    t->run = tn_replicas_run(t->replicas, 0);
+    t->optimizer = tn_replicas_optimizer(t->replicas);
+    const size_t samples = (size_t)t->ranks * (size_t)t->mini_batch;
+    t->step = calloc((size_t)t->ranks, sizeof *t->step);
+    t->truth = calloc(samples * (size_t)t->classes, sizeof *t->truth);
+    t->label = calloc(samples, sizeof *t->label);
+    if (!t->step || !t->truth || !t->label) return tn_fail("out of memory");
     if (net->keys.ema_alpha > 0)
         TN_TRY(tn_average_create(net->param, net->plan.n_params, net->keys.ema_alpha, &t->average));
     if (!t->valid_list.n) return TN_OK;
     options.mode = TN_INFER;
+    options.mirror = t->average ? NULL : tn_replicas_mirror(t->replicas);
+    options.gpu = t->n_gpus ? t->gpu[0] : NULL;
     options.batch = t->mini_batch < CHECK_BATCH ? t->mini_batch : CHECK_BATCH;
     tn_param *param = t->average ? t->average->param : net->param;
     return tn_run_create(&net->plan, param, &options, &t->check);
@@ -212,7 +227,11 @@ static void identify(tn_trainer *t) {
                               .threads = (uint64_t)t->threads,
                               .kernels = kernels_hash(t->run)};
     snprintf(id->version, sizeof id->version, "%s", TN_VERSION);
-    snprintf(id->cpu, sizeof id->cpu, "%s", tn_cpu_describe());
+    if (t->n_gpus)
+        snprintf(id->cpu, sizeof id->cpu, "%d x %s, %s", t->n_gpus, tn_gpu_describe(t->gpu[0]),
+                 tn_precision_name(tn_device_precision()));
+    else
+        snprintf(id->cpu, sizeof id->cpu, "%s", tn_cpu_describe());
 }
 
 static tn_status resume(tn_trainer *t) {
@@ -222,11 +241,13 @@ static tn_status resume(tn_trainer *t) {
                                     .average = t->average,
                                     .position = &t->position,
                                     .history = &t->history,
-                                    .scores = &t->scores};
+                                    .scores = &t->scores,
+                                    .choices = t->choices};
     if (t->options->model.weights)
         fprintf(stderr, "warning: %s is not read: -resume takes everything from %s\n",
                 t->options->model.weights, t->paths.state);
     TN_TRY(tn_train_state_load(t->paths.state, &memory, &t->identity, inexact));
+    TN_TRY(tn_replicas_moments_loaded(t->replicas));
     t->position.finished = 0;
     if (t->schedule.total && t->position.updates >= t->schedule.total)
         return tn_fail("%s: this run has ended after %" PRIu64 " updates. More epochs (-epochs N) "
@@ -290,11 +311,29 @@ static tn_status read_all(tn_trainer *t) {
     return tn_trainer_make_folder(t);
 }
 
+/* One replica a GPU: batch stays that of an update, of all of them together. */
+static tn_status choose_devices(tn_trainer *t) {
+    const int subdivisions = t->net->keys.subdivisions;
+    TN_TRY(tn_device_use(&t->gpu, &t->n_gpus));
+    t->ranks = t->n_gpus ? t->n_gpus : 1;
+    if (t->mini_batch % t->ranks != 0)
+        return tn_fail("batch=%d in subdivisions=%d does not divide among %d GPUs", t->batch,
+                       subdivisions, t->ranks);
+    t->mini_batch /= t->ranks;
+    if (!t->n_gpus) return TN_OK;
+    char device[320];
+    snprintf(device, sizeof device, "%s, %s", tn_gpu_describe(t->gpu[0]),
+             tn_precision_name(tn_device_precision()));
+    TN_TRY(tn_choices_create(device, &t->choices));
+    return t->options->resume ? tn_train_state_choices(t->paths.state, t->choices) : TN_OK;
+}
+
 static tn_status open_all(tn_trainer *t) {
     const tn_train_options *o = t->options;
     TN_TRY(read_all(t));
     const tn_net_keys *k = &t->net->keys;
     TN_TRY(choose_seed(t));
+    TN_TRY(choose_devices(t));
     TN_TRY(start_weights(t));
     TN_TRY(open_loaders(t));
     TN_TRY(tn_schedule_init(&t->schedule, k, tn_loader_epoch_size(t->loader), (uint64_t)t->batch,
@@ -339,9 +378,12 @@ tn_status tn_trainer_check(tn_trainer *t, const tn_train_options *options) {
 void tn_trainer_close(tn_trainer *t) {
     if (t->loader) tn_loader_close(t->loader);
     if (t->valid_loader) tn_loader_close(t->valid_loader);
-    tn_run_free(t->run);
     tn_run_free(t->check);
-    tn_optimizer_free(t->optimizer);
+    tn_replicas_free(t->replicas);
+    tn_choices_free(t->choices);
+    free(t->step);
+    free(t->truth);
+    free(t->label);
     tn_average_free(t->average);
     tn_net_free(t->net);
     tn_scores_free(&t->scores);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXED_FIELDS = 8 };
+enum { FIXED_FIELDS = 9 };
 
 uint64_t tn_train_net_hash(const tn_cfg *cfg) {
     static const char *const length_keys[] = {"epochs", "max_batches", "patience", "data"};
@@ -51,6 +51,11 @@ tn_status tn_train_state_save(const char *path, const tn_train_memory *m,
     if (m->average)
         field[n++] = (tn_state_field){"average", m->average->value,
                                       m->average->count * sizeof *m->average->value};
+    if (m->choices) {
+        size_t bytes;
+        const char *text = tn_choices_text(m->choices, &bytes);
+        field[n++] = (tn_state_field){"choices", text, bytes};
+    }
     for (int i = 0; i < net->plan.n_params; i++)
         field[n++] = (tn_state_field){net->param[i].spec->name, net->param[i].value,
                                       net->param[i].spec->count * sizeof *net->param[i].value};
@@ -157,6 +162,17 @@ tn_status tn_train_state_load(const char *path, const tn_train_memory *into,
     tn_status status = load(state, path, into, identity, inexact);
     tn_state_close(state);
     return status;
+}
+
+tn_status tn_train_state_choices(const char *path, tn_choices *choices) {
+    tn_state *state;
+    TN_TRY(tn_state_open(path, &state));
+    size_t bytes;
+    bool taken;
+    const char *text = tn_state_find(state, "choices", &bytes);
+    tn_status status = text ? tn_choices_read(choices, text, bytes, &taken) : TN_OK;
+    tn_state_close(state);
+    return status == TN_OK ? TN_OK : tn_fail_in("%s", path);
 }
 
 tn_status tn_train_state_peek(const char *path, tn_train_position *position, uint64_t *seed) {

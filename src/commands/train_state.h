@@ -2,6 +2,7 @@
 #ifndef TN_COMMANDS_TRAIN_STATE_H
 #define TN_COMMANDS_TRAIN_STATE_H
 
+#include "layers/device/choices.h"
 #include "src/eval/history.h"
 #include "src/eval/metrics.h"
 #include "src/net/average.h"
@@ -44,7 +45,8 @@ typedef struct tn_train_memory {
     tn_average *average; /* NULL: none kept */
     tn_train_position *position;
     tn_history *history;
-    tn_scores *scores; /* predictions of the epoch so far */
+    tn_scores *scores;   /* predictions of the epoch so far */
+    tn_choices *choices; /* of kernels, by measurement on a GPU; NULL: none */
 } tn_train_memory;
 
 tn_status tn_train_state_save(const char *path, const tn_train_memory *from,
@@ -55,6 +57,10 @@ tn_status tn_train_state_save(const char *path, const tn_train_memory *from,
  * processor, version, kernels), or is "". */
 tn_status tn_train_state_load(const char *path, const tn_train_memory *into,
                               const tn_train_identity *identity, char inexact[256]);
+
+/* Takes up what a run on the same device chose by measurement, before its kernels are prepared;
+ * nothing where the file holds none or those of another device. */
+tn_status tn_train_state_choices(const char *path, tn_choices *choices);
 
 /* Reads seed and position alone, to know what lies there. */
 tn_status tn_train_state_peek(const char *path, tn_train_position *position, uint64_t *seed);

@@ -392,21 +392,23 @@ tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_optio
     run->param = param;
     run->options = *options;
     if (options->mode == TN_GRAD_FIXED_STATS) run->options.output_gradient = true;
-    if (options->mirror) {
-        run->gpu = (tn_run_gpu){.gpu = tn_mirror_gpu(options->mirror),
-                                .mirror = options->mirror,
-                                .precision = options->precision,
-                                .choices = options->choices};
-        run->param = tn_mirror_params(options->mirror);
+    if (options->mirror || options->gpu) {
+        if (tn_run_gpu_open(&run->gpu, options, param, plan->n_params) != TN_OK) {
+            tn_run_free(run);
+            return TN_FAIL;
+        }
+        run->options.mirror = run->gpu.mirror;
+        run->param = tn_mirror_params(run->gpu.mirror);
     }
     if (run->options.threads < 1) run->options.threads = omp_get_max_threads();
     const bool whole = options->mode == TN_TRAIN || options->output < 0;
     run->output = whole ? plan->output : options->output;
     tn_status status = set_up(run);
     if (status != TN_OK) {
-        const bool no_room = run->gpu.gpu && run->bytes && !run->gpu.block;
+        if (run->gpu.gpu && run->bytes && !run->gpu.block)
+            status = tn_run_suggest(plan, param, &run->options);
         tn_run_free(run);
-        return no_room ? tn_run_suggest(plan, param, options) : status;
+        return status;
     }
     *out = run;
     return TN_OK;

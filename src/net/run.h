@@ -22,6 +22,7 @@ typedef struct tn_run_options {
     int n_keep;
     int output;           /* tensor that INFER and GRAD_FIXED_STATS run to; -1: the plan's output */
     bool output_gradient; /* backward starts from a gradient that the caller puts at the output */
+    tn_gpu *gpu;          /* runs there, with a mirror of its own; NULL: see mirror */
     tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
     tn_precision precision; /* on a GPU */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */

@@ -1,6 +1,7 @@
 #include "src/net/run_gpu.h"
 
 #include "layers/ops/loss.h"
+#include "src/net/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,18 @@ enum { ALIGN = 256 };
 
 static size_t rounded(size_t bytes) {
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+tn_status tn_run_gpu_open(tn_run_gpu *g, const tn_run_options *options, tn_param *param,
+                          int n_params) {
+    if (!options->mirror)
+        TN_TRY(tn_mirror_create(options->gpu, param, n_params, options->mode == TN_TRAIN,
+                                &g->own_mirror));
+    g->mirror = options->mirror ? options->mirror : g->own_mirror;
+    g->gpu = tn_mirror_gpu(g->mirror);
+    g->precision = options->precision;
+    g->choices = options->choices;
+    return TN_OK;
 }
 
 tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena) {
@@ -76,6 +89,7 @@ tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops) {
 void tn_run_gpu_free(tn_run_gpu *g) {
     if (!g->gpu) return;
     tn_gpu_free(g->gpu, g->block);
+    tn_mirror_free(g->own_mirror);
     if (g->pages) tn_pages_free(g->pages, g->page_bytes);
 }
 

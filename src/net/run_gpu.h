@@ -15,9 +15,11 @@ typedef struct tn_run_twin {
     tn_tensor there, here;
 } tn_run_twin;
 
+struct tn_run_options;
+
 typedef struct tn_run_gpu {
     tn_gpu *gpu;
-    tn_mirror *mirror;
+    tn_mirror *mirror, *own_mirror; /* own: to be freed; NULL where the caller brought one */
     tn_precision precision;
     tn_choices *choices;
     tn_staging staging;
@@ -31,6 +33,10 @@ typedef struct tn_run_gpu {
     void *pages; /* of the twins and of staging */
     size_t page_bytes;
 } tn_run_gpu;
+
+/* On options->mirror's GPU, or on options->gpu with a mirror of its own. */
+tn_status tn_run_gpu_open(tn_run_gpu *g, const struct tn_run_options *options, tn_param *param,
+                          int n_params);
 
 /* Before ops are prepared: fills r's part for the GPU and makes r->host. */
 tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena);

@@ -74,8 +74,16 @@ refuses "a flag without its value" "-t needs a value" classifier predict d.data 
 refuses "a flag's value of the wrong kind" "expected a whole number" classifier predict d.data net.cfg good.weights "$image" -t two
 refuses "a word too many" "one word too many" classifier valid d.data net.cfg good.weights more
 accepts "-nogpu and -i -1 anywhere" -i -1 classifier predict -nogpu d.data net.cfg good.weights "$image"
-accepts "-i 0 computes on the processor" -i 0 classifier predict d.data net.cfg good.weights "$image"
-says "... and says so" "no GPU code"
+accepts "-nogpu beats -gpus" -gpus 0 classifier predict -nogpu d.data net.cfg good.weights "$image"
+if [ -e /dev/nvidiactl ]; then
+    echo "skip - -gpus 0 without a GPU: there is one here"
+else
+    refuses "-gpus 0 without a GPU says why it cannot" "-gpus 0: " -gpus 0 classifier predict d.data net.cfg good.weights "$image"
+    says "... and what to do" "-nogpu"
+    refuses "a precision that takes a GPU" "it takes a GPU" -precision bf16 classifier predict d.data net.cfg good.weights "$image"
+fi
+refuses "a GPU named twice" "named twice" -gpus 0,0 classifier predict d.data net.cfg good.weights "$image"
+refuses "a precision that is none" "expected one of fp32|tf32|bf16" -precision fp8 classifier predict d.data net.cfg good.weights "$image"
 refuses "-i with junk" "expected a whole number" -i zero classifier predict d.data net.cfg good.weights "$image"
 
 # ---- weights ----

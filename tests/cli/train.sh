@@ -156,7 +156,7 @@ refuses "an empty list" "bad.list" data/ddti/bad.data "$cfg"
 refuses "a mistyped flag" "did you mean -resume?" $data "$cfg" -resum
 refuses "a precision that is not there" "fp32" $data "$cfg" -precision bf16
 refuses "a word too many" "one word too many" $data "$cfg" straight/tiny_final.weights more
-train $data "$cfg" -dont_show -mjpeg_port 8090 -gpus 0 -topk -show_imgs -backup flags -stop-after 1 >out 2>log
+train $data "$cfg" -dont_show -mjpeg_port 8090 -i -1 -topk -show_imgs -backup flags -stop-after 1 >out 2>log
 check "Darknet's flags are accepted" grep -q 'stopped as asked' log
 check "augmented images are shown" ls flags/aug_0.png flags/aug_3.png
 check "those without effect are said once" bash -c '[ "$(grep -c "^warning: -mjpeg_port has no effect" log)" -eq 1 ]'
