@@ -89,7 +89,8 @@ tn_status tn_device_take_flags(int *argc, char **argv) {
     tn_gpu *const *gpu;
     int n;
     TN_TRY(take_flags(argc, argv));
-    return chosen.asked && !chosen.none ? tn_device_use(&gpu, &n) : TN_OK;
+    const bool wish = (chosen.asked && !chosen.none) || chosen.precision != TN_PRECISION_FP32;
+    return wish ? tn_device_use(&gpu, &n) : TN_OK;
 }
 
 /* ---- opening ---- */

@@ -13,8 +13,9 @@
 extern "C" {
 #endif
 
-/* Takes the flags out of argv, wherever they stand before "--". GPUs that are asked for by name
- * are opened at once: fails, saying why and what to do, when that cannot be. */
+/* Takes the flags out of argv, wherever they stand before "--". GPUs that are asked for, or
+ * a precision that takes one, are opened at once: fails, saying why and what to do, when that
+ * cannot be. */
 tn_status tn_device_take_flags(int *argc, char **argv);
 
 /* The GPUs to compute on, opened at the first call: *n of them, 0 for the processor. They stay open
