@@ -212,7 +212,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
-.SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT)
+.SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT) $(CUDA_SOURCES:%.cu=$(BUILD)/%.fatbin)
 
 # What these install is there for a second make only, which looks for it anew.
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -231,6 +231,22 @@ check: test-build ## run every test as it is built (nothing is installed)
 check-all: test-build
 	@$(MAKE) $(ASAN) asan-build
 	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS) $(ASAN_TESTS)
+# Needs a C compiler and nvcc alone: no OpenCV, oneDNN, libxml2, cJSON or cmocka, though cmocka's
+# kernel tests join in where it is installed.
+CORE_SOURCES := $(filter-out %_onednn.c src/net/summary%.c,$(filter layers/% src/net/%,$(SOURCES)))
+CORE_LIB := $(BUILD)/libtn_core.a
+$(CORE_LIB): $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
+	@rm -f $@
+	@ar rcs $@ $^
+$(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c tests/support/fake_gpu.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< tests/support/fake_gpu.c $(CORE_LIB) -lm -lpthread -ldl
+.PHONY: gpu-test gpu-test-run
+gpu-test: ## every net on the GPU against the processor; says what is skipped where there is none
+	@$(MAKE) $(PARALLEL) BUILD=build/gpu OPENCV=0 DNNL=0 gpu-test-run
+gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 1,$(call header,cmocka.h)),$(DEVICE_TESTS))
+	@scripts/gpu_test.sh $^
 bench: darknet ## speed as ratios to peers measured in the same run
 	@scripts/bench.sh
 lint: ## clang-tidy, cppcheck, and the rule that layers/ knows no src/
