@@ -233,7 +233,7 @@ check-all: test-build
 	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS) $(ASAN_TESTS)
 # Needs a C compiler and nvcc alone: no OpenCV, oneDNN, libxml2, cJSON or cmocka, though cmocka's
 # kernel tests join in where it is installed.
-CORE_SOURCES := $(filter-out %_onednn.c src/net/summary%.c,$(filter layers/% src/net/%,$(SOURCES)))
+CORE_SOURCES := $(filter-out src/net/summary%.c,$(filter layers/% src/net/%,$(SOURCES)))
 CORE_LIB := $(BUILD)/libtn_core.a
 $(CORE_LIB): $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
 	@rm -f $@
@@ -241,7 +241,7 @@ $(CORE_LIB): $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.
 $(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c tests/support/fake_gpu.c $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< tests/support/fake_gpu.c $(CORE_LIB) -lm -lpthread -ldl
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< tests/support/fake_gpu.c $(CORE_LIB) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 .PHONY: gpu-test gpu-test-run
 gpu-test: ## every net on the GPU against the processor; says what is skipped where there is none
 	@$(MAKE) $(PARALLEL) BUILD=build/gpu OPENCV=0 DNNL=0 gpu-test-run
