@@ -2,10 +2,12 @@
  */
 #include "layers/device/cpu.h"
 #include "src/commands/train.h"
+#include "src/net/weights.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
 #include "src/plugin/memory_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int failed(void) {
@@ -26,6 +28,28 @@ static tn_status refuse_options(const tn_train_options *o) {
     if (o->topk && !tn_host_has_commands) flag = "-topk";
     if (!flag) return TN_OK;
     return tn_fail("%s: the host trains, and cannot do this; ./darknet can", flag);
+}
+
+/* Keys of [net] that would be passed over in silence. */
+static tn_status refuse_keys(const tn_trainer *t) {
+    const tn_net_keys *k = &t->net->keys;
+    const char *key = k->balanced        ? "balanced"
+                      : k->ema_alpha > 0 ? "ema_alpha"
+                      : k->patience      ? "patience"
+                                         : tn_host_unable(k);
+    if (!key) return TN_OK;
+    return tn_fail("%s: %s: the host trains, and cannot do this; ./darknet can",
+                   t->options->model.cfg, key);
+}
+
+/* A host goes on after its loss became no number, and saves that. */
+static tn_status check_result(const tn_trainer *t) {
+    char *final = tn_trainer_weights_path(t, "final");
+    if (!final) return tn_fail("out of memory");
+    tn_weights_report report;
+    const tn_status status = tn_weights_load(t->net, final, false, &report);
+    free(final);
+    return status;
 }
 
 /* The host reads RGB in 0..1 and takes what it cannot read for a black picture. */
@@ -84,6 +108,7 @@ static void clear_away(handover *h) {
 static tn_status run(tn_trainer *t) {
     const tn_train_options *o = t->options;
     handover h = {0};
+    TN_TRY(refuse_keys(t));
     t->preprocess = t->data.preprocess;
     t->threads = tn_cpu_use_threads(o->threads);
     TN_TRY(check_images(t, &t->train_list));
@@ -105,6 +130,7 @@ static tn_status run(tn_trainer *t) {
                                        .classes = t->classes};
     tn_status status = hand_over(t, &h);
     if (status == TN_OK) status = tn_host_train(&training);
+    if (status == TN_OK) status = check_result(t);
     clear_away(&h);
     TN_TRY(status);
     fprintf(stderr, "%s/%s_final.weights is written\n", t->paths.folder, t->paths.base);

@@ -1,3 +1,4 @@
+#include "src/net/graph.h"
 #include "src/plugin/foreign.h"
 #include "src/plugin/graft_parts.h"
 #include "src/plugin/mends.h"
@@ -57,6 +58,26 @@ static tn_status write_cfg(tn_graft *g) {
     return status;
 }
 
+static tn_status check_shortcuts(const tn_graft *g) {
+    const tn_plan *plan = &g->net->plan;
+    for (int l = 0; l < plan->n_layers; l++) {
+        const tn_plan_layer *layer = &plan->layer[l];
+        if (strcmp(layer->type->name, "shortcut") != 0) continue;
+        int named[TN_GRAPH_MOST];
+        const int n = tn_graph_references(plan, l, named);
+        const tn_shape in = tn_plan_shape(plan, layer->in);
+        for (int i = 0; i < n; i++) {
+            const tn_shape other = tn_plan_shape(plan, plan->layer[named[i]].out);
+            if (other.h != in.h || other.w != in.w)
+                return tn_section_fail(layer->section,
+                                       "adds a map of %dx%d to one of %dx%d, which this host "
+                                       "cannot ([route] and a [maxpool] of size=1 before it can)",
+                                       other.w, other.h, in.w, in.h);
+        }
+    }
+    return TN_OK;
+}
+
 static tn_status create(tn_graft *g, const char *cfg) {
     const tn_graft_options *o = &g->options;
     if (o->foreign) {
@@ -64,6 +85,7 @@ static tn_status create(tn_graft *g, const char *cfg) {
         TN_TRY(tn_foreign_net_keys(&g->cfg, &g->arena, &g->keys));
     } else {
         TN_TRY(tn_net_load(cfg, o->overrides, o->n_overrides, &warner, &g->net));
+        if (o->equal_shortcuts) TN_TRY(check_shortcuts(g));
         g->keys = g->net->keys;
         g->param = g->net->param;
         g->n_params = g->net->plan.n_params;

@@ -29,6 +29,7 @@ typedef struct tn_graft_options {
     uint64_t images;      /* of an epoch: what epochs= is turned into updates with; 0: unknown */
     bool strided_1x1;     /* the host ignores the stride of 1x1 convolutions (for tests to know) */
     bool connected_stays; /* the host never updates [connected] */
+    bool equal_shortcuts; /* the host ends the process at a [shortcut] of other width or height */
     bool foreign;         /* the cfg has sections that only the host knows: a detector */
 } tn_graft_options;
 

@@ -17,6 +17,10 @@ extern const char *const tn_host_symbols[];
 extern const char *const tn_host_stranger;
 extern const bool tn_host_has_commands;
 
+/* A key of [net] whose effect the host's loader does not have, as it stands in the cfg; NULL: none.
+ */
+const char *tn_host_unable(const tn_net_keys *keys);
+
 /* How nets are grafted that the host reads from now on. */
 extern tn_graft_options tn_host_graft_options;
 

@@ -39,10 +39,15 @@ const char *const tn_host_symbols[] = {"parse_network_cfg",   "parse_network_cfg
                                        "fuse_conv_batchnorm", NULL};
 const char *const tn_host_stranger = "calc_network_cost";
 const bool tn_host_has_commands = true;
-tn_graft_options tn_host_graft_options = {.connected_stays = true};
+tn_graft_options tn_host_graft_options = {.connected_stays = true, .equal_shortcuts = true};
 
 const char *tn_host_name(void) {
     return "AlexeyAB's Darknet";
+}
+
+const char *tn_host_unable(const tn_net_keys *keys) {
+    (void)keys;
+    return NULL;
 }
 
 /* The host's functions return nothing that could tell of a failure. */

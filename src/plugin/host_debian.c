@@ -21,6 +21,13 @@ const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";
 }
 
+const char *tn_host_unable(const tn_net_keys *keys) {
+    return !keys->flip                  ? "flip=0"
+           : keys->mixup                ? "mixup"
+           : keys->label_smooth_eps > 0 ? "label_smooth_eps"
+                                        : NULL;
+}
+
 /* The host's functions return nothing that could tell of a failure. */
 static _Noreturn void die(tn_status failure) {
     (void)failure;

@@ -74,13 +74,17 @@ static int run_classifier_command(int argc, char **argv) {
     return dispatch(argc, argv, "darknet-plugin classifier", classifier_commands);
 }
 
-/* Takes -without NAME, and Darknet's -nogpu, out of argv. */
+/* Takes -without NAME, and Darknet's -nogpu and -i -1, out of argv. */
 static tn_status take_switches(int *argc, char **argv) {
     int kept = 1;
     for (int i = 1; i < *argc; i++) {
         const char *word = argv[i] + (argv[i][0] == '-') + (strncmp(argv[i], "--", 2) == 0);
         const bool flag = argv[i][0] == '-';
         if (flag && strcmp(word, "nogpu") == 0) continue;
+        if (flag && (strcmp(word, "i") == 0 || strcmp(word, "gpus") == 0)) {
+            if (++i < *argc && strcmp(argv[i], "-1") == 0) continue;
+            return tn_fail("-%s: the plugin computes on the processor; ./darknet has GPUs", word);
+        }
         if (!flag || strcmp(word, "without") != 0) {
             argv[kept++] = argv[i];
             continue;

@@ -79,14 +79,24 @@ commands() { # host
     refuses "$host: missing image" "no.png" "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights no.png
     refuses "$host: missing weights" "no.weights" "$plugin" classifier train $data tiny.cfg no.weights
     refuses "$host: what only ./darknet can" "-resume" "$plugin" classifier train $data tiny.cfg -resume
+    sed 's/^adam=1/adam=1\nema_alpha=.9/' tiny.cfg >average.cfg
+    refuses "$host: no average" "ema_alpha" "$plugin" classifier train $data average.cfg
+    refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
+    sed 's/^learning_rate=.*/learning_rate=1e30/; s/^adam=1/adam=0/' tiny.cfg >diverges.cfg
+    refuses "$host: a loss that is no number ends in an error" "" \
+        "$plugin" classifier train $data diverges.cfg -epochs 2 -backup "w2-$host"
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
     same_words "$host" predict $data tiny.cfg short.weights "$image"
     if [ "$host" = alexeyab ]; then
+        sed 's/^\[avgpool\]/[shortcut]\nfrom=0\nactivation=linear\n[avgpool]/' tiny.cfg >strided.cfg
+        refuses "$host: a shortcut that would end it" "16x16" "$plugin" classifier train $data strided.cfg
         check "$host: its own valid" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -host | grep -q 'top 1: '"
         check "$host: its own predict" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' -host -t 2 | grep -q '^malignant: 0'"
     else
+        sed 's/^adam=1/adam=1\nmixup=1/' tiny.cfg >mixup.cfg
+        refuses "$host: no mixup" "mixup" "$plugin" classifier train $data mixup.cfg
         refuses "$host: it has no commands of its own" "-host" "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -host
     fi
     cd "$root" || exit 1
