@@ -92,6 +92,9 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/ops
 GRAD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/grad/test_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 DOUBLE_SUPPORT := $(TEST_SUPPORT:$(BUILD)/%=$(BUILD)/double/%)
+# Every .cu file as C++: what tests run on the processor, with or without nvcc.
+EMULATED := $(patsubst %.cu,$(BUILD)/emulated/%.o,$(sort $(shell find layers src -name '*.cu')))
+TEST_SUPPORT += $(EMULATED)
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 # Each fuzz target is built twice: replaying its corpus, for the tests, and searching, for `make fuzz`.
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -191,6 +194,13 @@ $(BUILD)/%.cu.o: $(BUILD)/%.fatbin
 	$(Q)n=tn_fatbin_$(notdir $*); printf '.section .rodata\n.balign 64\n.globl %s\n.hidden %s\n%s: .incbin "%s"\n1: .balign 8\n.globl %s_bytes\n.hidden %s_bytes\n%s_bytes: .quad 1b - %s\n.section .note.GNU-stack,"",@progbits\n' \
 	$$n $$n $$n $< $$n $$n $$n $$n | $(CC) -c -x assembler -o $@ -
 
+$(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,"$< (emulated)")
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -fno-exceptions -fno-rtti \
+		-Wno-unused-function -Wno-unknown-pragmas -DTN_EMULATE \
+		-include tests/support/emulate.h -MMD -MP -c -o $@ -x c++ $<
+
 $(BUILD)/tests/grad/%: tests/grad/%.c $(DOUBLE_SUPPORT) $(DOUBLE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -245,7 +255,8 @@ $(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c tests/su
 .PHONY: gpu-test gpu-test-run
 gpu-test: ## every net on the GPU against the processor; says what is skipped where there is none
 	@$(MAKE) $(PARALLEL) BUILD=build/gpu OPENCV=0 DNNL=0 gpu-test-run
-gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 1,$(call header,cmocka.h)),$(DEVICE_TESTS))
+DEVICE_TESTS := $(filter $(BUILD)/tests/ops/%,$(UNIT_TESTS))
+gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 11,$(call header,cmocka.h)$(call has,libxml-2.0)),$(DEVICE_TESTS))
 	@scripts/gpu_test.sh $^
 bench: darknet ## speed as ratios to peers measured in the same run
 	@scripts/bench.sh

@@ -2,6 +2,8 @@
 #ifndef TN_TENSOR_H
 #define TN_TENSOR_H
 
+#include "layers/device/both.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,7 +34,7 @@ typedef struct tn_tensor {
 } tn_tensor;
 
 /* Bytes of one element. */
-static inline size_t tn_element_bytes(const tn_tensor *t) {
+TN_BOTH size_t tn_element_bytes(const tn_tensor *t) {
     return t->dtype == TN_REAL ? sizeof(tn_real) : t->dtype == TN_BF16 ? 2 : 1;
 }
 
@@ -41,16 +43,16 @@ static inline tn_real *tn_data(const tn_tensor *t) {
 }
 
 /* Pixels of the whole batch: n*h*w. */
-static inline size_t tn_pixels(const tn_tensor *t) {
+TN_BOTH size_t tn_pixels(const tn_tensor *t) {
     return (size_t)t->n * (size_t)t->h * (size_t)t->w;
 }
 
 /* Elements, gaps between pixels not counted: n*h*w*c. */
-static inline size_t tn_elements(const tn_tensor *t) {
+TN_BOTH size_t tn_elements(const tn_tensor *t) {
     return tn_pixels(t) * (size_t)t->c;
 }
 
-static inline bool tn_is_dense(const tn_tensor *t) {
+TN_BOTH bool tn_is_dense(const tn_tensor *t) {
     return t->pitch == t->c;
 }
 

@@ -1,56 +1,25 @@
 #include "layers/ops/update.h"
 
-#ifndef TN_EMULATE
-#define TN_DEVICE static __device__ __forceinline__
-#define TN_KERNEL(name, threads, ...)                                                              \
-    extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
-#endif
+#include "layers/device/kernel.cuh"
 
-/* nvcc would join products and sums; the processor's loops do not. */
-#ifdef TN_EMULATE
-TN_DEVICE float mul(float a, float b) {
-    return a * b;
-}
-TN_DEVICE float add(float a, float b) {
-    return a + b;
-}
-TN_DEVICE float divide(float a, float b) {
-    return a / b;
-}
-TN_DEVICE float root(float a) {
-    return sqrtf(a);
-}
-#else
-TN_DEVICE float mul(float a, float b) {
-    return __fmul_rn(a, b);
-}
-TN_DEVICE float add(float a, float b) {
-    return __fadd_rn(a, b);
-}
-TN_DEVICE float divide(float a, float b) {
-    return __fdiv_rn(a, b);
-}
-TN_DEVICE float root(float a) {
-    return __fsqrt_rn(a);
-}
-#endif
-
+/* nvcc would join products and sums; the processor's loops do not: tn_mul, tn_add. */
 TN_DEVICE void update_sgd(const tn_update_row &r, uint64_t i) {
     const float w = r.value[i];
-    const float u = add(mul(r.k.momentum, r.first[i]), add(r.grad[i], mul(r.k.l2, w)));
+    const float u = tn_add(tn_mul(r.k.momentum, r.first[i]), tn_add(r.grad[i], tn_mul(r.k.l2, w)));
     r.first[i] = u;
-    r.value[i] = add(w, -mul(r.k.rate, u));
+    r.value[i] = tn_add(w, -tn_mul(r.k.rate, u));
 }
 
 TN_DEVICE void update_adam(const tn_update_row &r, uint64_t i) {
     const tn_update_rates &k = r.k;
-    const float w = r.value[i], old = add(w, -mul(k.shrink, w));
-    const float d = add(r.grad[i], mul(k.l2, old));
-    const float m = add(mul(k.b1, r.first[i]), mul(k.one_b1, d));
-    const float v = add(mul(k.b2, r.second[i]), mul(k.one_b2, mul(d, d)));
+    const float w = r.value[i], old = tn_add(w, -tn_mul(k.shrink, w));
+    const float d = tn_add(r.grad[i], tn_mul(k.l2, old));
+    const float m = tn_add(tn_mul(k.b1, r.first[i]), tn_mul(k.one_b1, d));
+    const float v = tn_add(tn_mul(k.b2, r.second[i]), tn_mul(k.one_b2, tn_mul(d, d)));
     r.first[i] = m;
     r.second[i] = v;
-    r.value[i] = add(old, -divide(mul(k.rate, m), add(mul(root(v), k.root_correction), k.eps)));
+    r.value[i] = tn_add(
+        old, -tn_divide(tn_mul(k.rate, m), tn_add(tn_mul(tn_root(v), k.root_correction), k.eps)));
 }
 
 /* Block (x, y): the xth chunk of row y. */

@@ -1,4 +1,4 @@
-#include "tests/support/op_world.h"
+#include "tests/support/op_there.h"
 
 #include "layers/device/rng.h"
 
@@ -31,6 +31,13 @@ static void count_served(const tn_kernel *kernel) {
 
 /* ---- running ---- */
 
+/* How kernels of the GPU are tried; those of the processor know one way. */
+static tn_there_way way;
+
+static bool is_there(const tn_kernel *kernel) {
+    return kernel->device == TN_ON_GPU;
+}
+
 /* Prepares a kernel with shapes alone, as in a replica: memory comes later. */
 static tn_status prepare(tn_world *w, tn_pass pass, const tn_kernel *kernel) {
     const tn_world full = *w;
@@ -38,7 +45,9 @@ static tn_status prepare(tn_world *w, tn_pass pass, const tn_kernel *kernel) {
     w->run.out.data = w->run.dout.data = NULL;
     tn_kernel_run *k = &w->run.pass[pass];
     *k = (tn_kernel_run){.kernel = kernel};
-    const tn_status status = kernel->prepare ? kernel->prepare(&w->run, k) : TN_OK;
+    const tn_status status = is_there(kernel)  ? tn_there_prepare(w, way, pass)
+                             : kernel->prepare ? kernel->prepare(&w->run, k)
+                                               : TN_OK;
     memcpy(w->in, full.in, sizeof w->in);
     memcpy(w->din, full.din, sizeof w->din);
     w->run.out = full.run.out;
@@ -52,7 +61,10 @@ static tn_status prepare(tn_world *w, tn_pass pass, const tn_kernel *kernel) {
 
 static void release(tn_world *w, tn_pass pass) {
     tn_kernel_run *k = &w->run.pass[pass];
-    if (k->kernel && k->kernel->release) k->kernel->release(&w->run, k);
+    if (k->kernel && is_there(k->kernel))
+        tn_there_release(w, way, pass);
+    else if (k->kernel && k->kernel->release)
+        k->kernel->release(&w->run, k);
     *k = (tn_kernel_run){0};
 }
 
@@ -66,7 +78,9 @@ static const tn_kernel *reference(const tn_harness_case *c, tn_pass pass) {
 /* Runs one pass once. NULL or what went wrong. */
 static const char *once(tn_world *w, tn_pass pass) {
     const tn_kernel *kernel = w->run.pass[pass].kernel;
-    if (kernel->run(&w->run, &w->run.pass[pass]) != TN_OK) return tn_error();
+    const tn_status status =
+        is_there(kernel) ? tn_there_run(w, way, pass) : kernel->run(&w->run, &w->run.pass[pass]);
+    if (status != TN_OK) return tn_error();
     if (!tn_world_guards_hold(w)) return "wrote outside its memory";
     bool gaps = tn_world_gaps_hold(&w->run.out) && tn_world_gaps_hold(&w->run.dout);
     for (int i = 0; i < w->c->n_in; i++)
@@ -77,8 +91,9 @@ static const char *once(tn_world *w, tn_pass pass) {
 /* ---- comparing ---- */
 
 static double bound(const tn_world *w, double largest) {
-    if (w->integers) return 0;
-    const double tolerance = w->c->tolerance > 0 ? w->c->tolerance : 1e-5;
+    if (w->integers && way.precision != TN_PRECISION_BF16) return 0;
+    double tolerance = w->c->tolerance > 0 ? w->c->tolerance : 1e-5;
+    if (tn_there_tolerance(way) > tolerance) tolerance = tn_there_tolerance(way);
     return tolerance * (largest > 1 ? largest : 1);
 }
 
@@ -182,6 +197,7 @@ static const char *check_kernel(const tn_harness_case *c, const tn_world *base,
                                 const tn_world *after, tn_pass pass, const tn_kernel *kernel) {
     tn_world w;
     tn_world_open(&w, c, base->seed, base->integers, base->accumulate);
+    tn_there_round(&w, way);
     const char *wrong = NULL;
     if (pass != TN_FORWARD) copy_values(&w, base);
     const tn_status status = prepare(&w, pass, kernel);
@@ -202,7 +218,8 @@ static const char *check_kernel(const tn_harness_case *c, const tn_world *base,
     return wrong;
 }
 
-/* Forward must not depend on the number of threads, to the last bit. */
+/* Forward must not depend on the number of threads, to the last bit; on a GPU, on the order in
+ * which its threads run. */
 static const char *check_threads(const tn_harness_case *c, uint64_t seed, const tn_kernel *kernel) {
     tn_world w[2];
     const char *wrong = NULL;
@@ -214,7 +231,8 @@ static const char *check_threads(const tn_harness_case *c, uint64_t seed, const 
     const size_t bytes =
         tn_pixels(&w[0].run.out) * w[0].run.out.pitch - tn_world_lead(&w[0].run.out);
     if (!wrong && memcmp(w[0].run.out.data, w[1].run.out.data, bytes * sizeof(tn_real)) != 0)
-        wrong = "1 and 2 threads give different bits";
+        wrong = is_there(kernel) ? "a second run gives different bits"
+                                 : "1 and 2 threads give different bits";
     if (wrong) {
         char text[400];
         snprintf(text, sizeof text, "forward, kernel %s: %s", kernel->name, wrong);
@@ -227,12 +245,19 @@ static const char *check_threads(const tn_harness_case *c, uint64_t seed, const 
     return wrong;
 }
 
+/* The processor's kernels know fp32 alone. */
+static bool is_tried(const tn_kernel *kernel) {
+    return is_there(kernel) || way.precision == TN_PRECISION_FP32;
+}
+
 /* Runs the reference through all passes: `base` is as forward left it, `after` as the pass did. */
 static const char *check_data(const tn_harness_case *c, uint64_t seed, bool integers,
                               bool accumulate) {
     tn_world base, after;
     tn_world_open(&base, c, seed, integers, accumulate);
     tn_world_open(&after, c, seed, integers, accumulate);
+    tn_there_round(&base, way);
+    tn_there_round(&after, way);
     const char *wrong = NULL;
     for (int p = 0; p < TN_PASSES && !wrong; p++) {
         const tn_pass pass = order[p];
@@ -248,10 +273,36 @@ static const char *check_data(const tn_harness_case *c, uint64_t seed, bool inte
             wrong = tn_world_describe(w, wrong);
         release(w, pass);
         for (int i = 0; c->kind->kernels[pass][i] && !wrong; i++)
-            wrong = check_kernel(c, &base, w, pass, c->kind->kernels[pass][i]);
+            if (is_tried(c->kind->kernels[pass][i]))
+                wrong = check_kernel(c, &base, w, pass, c->kind->kernels[pass][i]);
     }
     tn_world_close(&base);
     tn_world_close(&after);
+    return wrong;
+}
+
+static bool has_kernels_there(const tn_op_kind *kind) {
+    for (int pass = 0; pass < TN_PASSES; pass++)
+        for (int i = 0; kind->kernels[pass] && kind->kernels[pass][i]; i++)
+            if (is_there(kind->kernels[pass][i])) return true;
+    return false;
+}
+
+/* tf32 and bf16 on the GPU, against the reference in fp32 on the same rounded values. */
+static const char *check_precisions(const tn_harness_case *c, uint64_t seed) {
+    const char *wrong = NULL;
+    if (!has_kernels_there(c->kind) || !tn_there_gpu()) return NULL;
+    for (int p = TN_PRECISION_TF32; p <= TN_PRECISION_BF16 && !wrong; p++) {
+        if (tn_gpu_check_precision(tn_there_gpu(), (tn_precision)p) != TN_OK) continue;
+        way = (tn_there_way){(tn_precision)p, seed % 4 == 0};
+        wrong = check_data(c, seed, false, c->mode != TN_INFER && seed % 2);
+        if (wrong) {
+            static char text[1200];
+            snprintf(text, sizeof text, "%s: %s", tn_precision_name((tn_precision)p), wrong);
+            wrong = text;
+        }
+    }
+    way = (tn_there_way){TN_PRECISION_FP32, false};
     return wrong;
 }
 
@@ -262,7 +313,7 @@ const char *tn_harness_check(const tn_harness_case *c, uint64_t seed) {
         wrong = check_data(c, seed, true, c->mode != TN_INFER && seed % 2);
     for (int i = 0; c->mode == TN_INFER && c->kind->kernels[TN_FORWARD][i] && !wrong; i++)
         wrong = check_threads(c, seed, c->kind->kernels[TN_FORWARD][i]);
-    return wrong;
+    return wrong ? wrong : check_precisions(c, seed);
 }
 
 /* ---- gradients ---- */

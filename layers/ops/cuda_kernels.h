@@ -1,0 +1,24 @@
+/* The GPU's kernels of the smaller ops, for their tables; and what all that start them share. */
+#ifndef TN_OPS_CUDA_KERNELS_H
+#define TN_OPS_CUDA_KERNELS_H
+
+#include "layers/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const tn_kernel tn_scale_channels_forward_cuda;
+extern const tn_kernel tn_scale_channels_backward_cuda;
+
+/* Blocks of `threads` threads that give `count` items one each; at most `most`, whose threads then
+ * take several: kernels loop, i += gridDim.x * blockDim.x. */
+static inline tn_gpu_extent tn_cuda_blocks(size_t count, unsigned threads, size_t most) {
+    const size_t blocks = (count + threads - 1) / threads;
+    return (tn_gpu_extent){(unsigned)(blocks < most ? blocks : most), 1, 1};
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,246 @@
+#include "tests/support/op_there.h"
+
+#include "layers/device/bfloat16.h"
+#include "tests/support/emulate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 64 };
+
+tn_gpu *tn_there_gpu(void) {
+    static tn_gpu *gpu;
+    static bool tried;
+    if (tried) return gpu;
+    tried = true;
+    if (tn_gpu_count() == 0) tn_emulate_install(tn_fake_gpu_install());
+    if (tn_gpu_open(&(tn_gpu_options){0}, &gpu) != TN_OK) gpu = NULL;
+    return gpu;
+}
+
+double tn_there_tolerance(tn_there_way way) {
+    static const double tolerance[] = {0, 4e-3, 1.6e-2};
+    return tolerance[way.precision];
+}
+
+/* ---- which views are of bf16 ---- */
+
+static bool in_halves(tn_there_way way, const tn_harness_case *c, bool of_out) {
+    if (way.precision != TN_PRECISION_BF16) return false;
+    return !of_out || (!c->truth && !way.last);
+}
+
+static void round_view(const tn_tensor *t) {
+    for (size_t p = 0; t->data && p < tn_pixels(t); p++)
+        for (int c = 0; c < t->c; c++) {
+            tn_real *x = tn_data(t) + p * t->pitch + c;
+            *x = (tn_real)tn_bf16_to_float(tn_bf16_from_float((float)*x));
+        }
+}
+
+void tn_there_round(tn_world *w, tn_there_way way) {
+    for (int i = 0; i < w->c->n_in && in_halves(way, w->c, false); i++) {
+        round_view(&w->in[i]);
+        if (w->accumulate) round_view(&w->din[i]);
+    }
+    if (in_halves(way, w->c, true)) round_view(&w->run.dout);
+}
+
+/* ---- copies there ---- */
+
+typedef struct twin {
+    const tn_world_block *block;
+    char *there;
+    unsigned char *sent; /* what was copied there */
+    size_t bytes;        /* there, guards included */
+    bool halves;
+} twin;
+
+typedef struct there {
+    tn_gpu *gpu;
+    twin twin[TN_WORLD_BLOCKS];
+    int n;
+    double *loss;
+    tn_op_run run;
+    tn_tensor in[TN_HARNESS_INPUTS], din[TN_HARNESS_INPUTS];
+    tn_param param[TN_HARNESS_PARAMS], *params[TN_HARNESS_PARAMS];
+    tn_step step;
+} there;
+
+static size_t raw_bytes(const tn_world_block *b) {
+    return (b->bytes + GUARD - 1) / GUARD * GUARD + 2 * GUARD;
+}
+
+static const twin *twin_of(const there *t, const void *address) {
+    const unsigned char *p = address;
+    for (int i = 0; i < t->n; i++) {
+        const tn_world_block *b = t->twin[i].block;
+        if (p >= b->raw && p < b->raw + raw_bytes(b)) return &t->twin[i];
+    }
+    return NULL;
+}
+
+static void *translate(const there *t, const void *address) {
+    if (!address) return NULL;
+    const twin *tw = twin_of(t, address);
+    if (!tw) abort();
+    const size_t offset = (size_t)((const unsigned char *)address - tw->block->raw);
+    return tw->there + (tw->halves ? offset / 2 : offset);
+}
+
+static void mark_halves(there *t, const tn_tensor *view) {
+    for (int i = 0; i < t->n; i++) {
+        const tn_world_block *b = t->twin[i].block;
+        const unsigned char *p = view->data;
+        if (p >= b->raw && p < b->raw + raw_bytes(b)) t->twin[i].halves = true;
+    }
+}
+
+static tn_bf16 narrowed(const unsigned char *at) {
+    float x;
+    memcpy(&x, at, sizeof x);
+    return tn_bf16_from_float(x);
+}
+
+static tn_status send(there *t, twin *tw) {
+    const size_t raw = raw_bytes(tw->block);
+    tw->bytes = tw->halves ? raw / 2 : raw;
+    tw->sent = malloc(tw->bytes);
+    if (!tw->sent) return tn_fail("out of memory");
+    memcpy(tw->sent, tw->block->raw, tw->bytes);
+    for (size_t i = 0; tw->halves && i < raw / sizeof(float); i++) {
+        const tn_bf16 b = narrowed(tw->block->raw + i * sizeof(float));
+        memcpy(tw->sent + i * sizeof b, &b, sizeof b);
+    }
+    void *memory;
+    TN_TRY(tn_gpu_alloc(t->gpu, tw->bytes, "a test", &memory));
+    tw->there = memory;
+    return tn_gpu_copy_in(t->gpu, tw->there, tw->sent, tw->bytes, "a test");
+}
+
+/* Of bf16, what was not written stays as it is here. */
+static tn_status fetch(there *t, twin *tw) {
+    if (!tw->halves) return tn_gpu_copy_out(t->gpu, tw->block->raw, tw->there, tw->bytes, "a test");
+    tn_bf16 *got = malloc(tw->bytes);
+    if (!got) return tn_fail("out of memory");
+    const tn_status status = tn_gpu_copy_out(t->gpu, got, tw->there, tw->bytes, "a test");
+    for (size_t i = 0; status == TN_OK && i < tw->bytes / sizeof *got; i++) {
+        if (memcmp(&got[i], tw->sent + i * sizeof *got, sizeof *got) == 0) continue;
+        const float x = tn_bf16_to_float(got[i]);
+        memcpy(tw->block->raw + i * sizeof x, &x, sizeof x);
+    }
+    free(got);
+    return status;
+}
+
+/* ---- the op as its kernel sees it there ---- */
+
+static void show(const there *t, tn_tensor *to, const tn_tensor *from, bool halves) {
+    *to = *from;
+    to->dtype = halves ? TN_BF16 : TN_REAL;
+    to->data = t->n ? translate(t, from->data) : NULL;
+}
+
+static void look(there *t, tn_world *w, tn_there_way way) {
+    const bool ins = in_halves(way, w->c, false), outs = in_halves(way, w->c, true);
+    t->run = w->run;
+    t->run.gpu = t->gpu;
+    t->run.precision = way.precision;
+    for (int i = 0; i < w->c->n_in; i++) {
+        show(t, &t->in[i], &w->in[i], ins);
+        show(t, &t->din[i], &w->din[i], ins);
+    }
+    show(t, &t->run.out, &w->run.out, outs);
+    show(t, &t->run.dout, &w->run.dout, outs);
+    t->run.in = t->in;
+    t->run.din = t->din;
+    for (int i = 0; i < w->c->n_param; i++) {
+        t->param[i] = w->param[i];
+        t->params[i] = &t->param[i];
+        t->param[i].value = t->n ? translate(t, w->param[i].value) : NULL;
+        t->param[i].grad = t->n ? translate(t, w->param[i].grad) : NULL;
+    }
+    t->run.param = t->params;
+    t->step = w->step;
+    t->run.step = &t->step;
+    if (!t->n) return;
+    t->step.truth = translate(t, w->step.truth);
+    t->run.save = translate(t, w->run.save);
+    t->run.loss_at = t->loss;
+    for (int p = 0; p < TN_PASSES; p++)
+        t->run.pass[p].scratch = translate(t, w->run.pass[p].scratch);
+}
+
+/* prepare may set these; addresses stay the world's. */
+static void keep(tn_world *w, const there *t, tn_pass pass) {
+    void *scratch = w->run.pass[pass].scratch;
+    w->run.pass[pass] = t->run.pass[pass];
+    w->run.pass[pass].scratch = scratch;
+    w->run.save_bytes = t->run.save_bytes;
+}
+
+tn_status tn_there_prepare(tn_world *w, tn_there_way way, tn_pass pass) {
+    there t = {.gpu = tn_there_gpu()};
+    look(&t, w, way);
+    t.run.out.data = t.run.dout.data = NULL;
+    const tn_kernel *kernel = t.run.pass[pass].kernel;
+    const tn_status status = kernel->prepare(&t.run, &t.run.pass[pass]);
+    keep(w, &t, pass);
+    return status;
+}
+
+void tn_there_release(tn_world *w, tn_there_way way, tn_pass pass) {
+    there t = {.gpu = tn_there_gpu()};
+    const tn_kernel *kernel = w->run.pass[pass].kernel;
+    if (!kernel || !kernel->release) return;
+    look(&t, w, way);
+    kernel->release(&t.run, &t.run.pass[pass]);
+}
+
+static tn_status open_there(there *t, tn_world *w, tn_there_way way) {
+    t->n = w->n_blocks;
+    for (int i = 0; i < t->n; i++) t->twin[i] = (twin){.block = &w->blocks[i]};
+    for (int i = 0; i < w->c->n_in && in_halves(way, w->c, false); i++) {
+        mark_halves(t, &w->in[i]);
+        mark_halves(t, &w->din[i]);
+    }
+    if (in_halves(way, w->c, true)) {
+        mark_halves(t, &w->run.out);
+        mark_halves(t, &w->run.dout);
+    }
+    for (int i = 0; i < t->n; i++) TN_TRY(send(t, &t->twin[i]));
+    void *loss;
+    TN_TRY(tn_gpu_alloc(t->gpu, sizeof(double), "a loss", &loss));
+    t->loss = loss;
+    return tn_gpu_zero(t->gpu, loss, sizeof(double), "a loss");
+}
+
+static void close_there(there *t) {
+    for (int i = 0; i < t->n; i++) {
+        tn_gpu_free(t->gpu, t->twin[i].there);
+        free(t->twin[i].sent);
+    }
+    tn_gpu_free(t->gpu, t->loss);
+}
+
+static tn_status run_there(there *t, tn_world *w, tn_there_way way, tn_pass pass) {
+    TN_TRY(open_there(t, w, way));
+    look(t, w, way);
+    tn_kernel_run *k = &t->run.pass[pass];
+    TN_TRY(k->kernel->run(&t->run, k));
+    TN_TRY(tn_gpu_synchronize(t->gpu, k->kernel->name));
+    for (int i = 0; i < t->n; i++) TN_TRY(fetch(t, &t->twin[i]));
+    if (pass == TN_FORWARD)
+        TN_TRY(tn_gpu_copy_out(t->gpu, &w->run.loss, t->loss, sizeof(double), "a loss"));
+    for (int i = 0; i < w->c->n_param; i++) w->param[i].version = t->param[i].version;
+    keep(w, t, pass);
+    return TN_OK;
+}
+
+tn_status tn_there_run(tn_world *w, tn_there_way way, tn_pass pass) {
+    there t = {.gpu = tn_there_gpu()};
+    const tn_status status = run_there(&t, w, way, pass);
+    close_there(&t);
+    return status;
+}
