@@ -73,6 +73,34 @@ static void thyronet_is_a_third_smaller(void **state) {
     tn_net_free(b);
 }
 
+/* The recipe for DDTI changes [net] alone. */
+static void recipe_has_thyronets_layers(void **state) {
+    (void)state;
+    tn_net *a, *b;
+    warnings = 0;
+    if (tn_net_load("cfg/thyronet-recipe.cfg", NULL, 0, &warner, &a) != TN_OK)
+        fail_msg("%s", tn_error());
+    assert_int_equal(warnings, 0);
+    assert_int_equal(tn_net_load("cfg/thyronet.cfg", NULL, 0, NULL, &b), TN_OK);
+    assert_int_equal(tn_net_parameters(a), 14159682);
+    assert_true(tn_net_multiply_adds(a) == 208867328);
+    assert_int_equal(tn_net_outputs(a), 2);
+    assert_true(a->keys.width == 64 && a->keys.height == 64 && a->keys.channels == 3);
+    assert_string_equal(a->keys.data, "data/ddti/ddti.data");
+    assert_int_equal(a->cfg.n_sections, b->cfg.n_sections);
+    for (int i = 1; i < a->cfg.n_sections; i++) {
+        const tn_section *x = &a->cfg.section[i], *y = &b->cfg.section[i];
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(x->n_options, y->n_options);
+        for (int k = 0; k < x->n_options; k++) {
+            assert_string_equal(x->option[k].key, y->option[k].key);
+            assert_string_equal(x->option[k].value, y->option[k].value);
+        }
+    }
+    tn_net_free(a);
+    tn_net_free(b);
+}
+
 /* Outputs of cfg layers that Debian's program prints (width x height x channels at some layers) and
  * the number of bytes of a weights file, worked out from the cfgs' architectures. */
 static void debians_cfgs_load(void **state) {
@@ -119,6 +147,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shipped_nets_have_their_counts),
         cmocka_unit_test(thyronet_is_a_third_smaller),
+        cmocka_unit_test(recipe_has_thyronets_layers),
         cmocka_unit_test(debians_cfgs_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
