@@ -311,12 +311,27 @@ static void random_shapes_stay_inside(void **state) {
     }
 }
 
+/* On a GPU, real or emulated, no kernel passes by refusing. */
+static void kernels_of_the_gpu_served(void **state) {
+    (void)state;
+    const tn_op_kind *const kinds[] = {&tn_op_gather, &tn_op_resample, &tn_op_scale_channels,
+                                       &tn_op_channel_norm, &tn_op_crop};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (int pass = 0; pass < TN_PASSES; pass++)
+            for (int i = 0; kinds[k]->kernels[pass] && kinds[k]->kernels[pass][i]; i++) {
+                const tn_kernel *kernel = kinds[k]->kernels[pass][i];
+                if (kernel->device == TN_ON_GPU && tn_harness_served(kernel) < 20)
+                    fail_msg("%s %s: served %d times", kinds[k]->name, tn_pass_name((tn_pass)pass),
+                             tn_harness_served(kernel));
+            }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gather_joins_slices),       cmocka_unit_test(resample_strides_and_spreads),
         cmocka_unit_test(scale_channels_by_hand),    cmocka_unit_test(channel_norms_equal_torch),
         cmocka_unit_test(crop_centres_and_draws),    cmocka_unit_test(gradients_are_added),
-        cmocka_unit_test(random_shapes_stay_inside),
+        cmocka_unit_test(random_shapes_stay_inside), cmocka_unit_test(kernels_of_the_gpu_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * emulated GPUs; one on a GPU as one on the processor. */
 #include "layers/device/rng.h"
 #include "src/net/replicas.h"
-#include "tests/support/fake_gpu.h"
+#include "tests/support/emulate.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -142,10 +142,11 @@ static void statistics_are_those_of_rank_0(void **unused) {
     done(&several);
 }
 
-static void a_gpu_has_the_bits_of_the_processor(void **unused) {
-    (void)unused;
+/* The optimizer's part on the processor, or in its own kernels, emulated. */
+static void gpu_has_the_bits_of_the_processor(bool emulated) {
     static const tn_optimizer_kind kinds[] = {TN_SGD, TN_ADAM, TN_ADAMW};
-    tn_fake_gpu_install();
+    tn_fake_gpu *fake = tn_fake_gpu_install();
+    if (emulated) tn_emulate_install(fake);
     tn_gpu *gpu;
     must(tn_gpu_open(&(tn_gpu_options){0}, &gpu));
     for (int k = 0; k < 3; k++) {
@@ -155,9 +156,20 @@ static void a_gpu_has_the_bits_of_the_processor(void **unused) {
         same_bits(&here, &there, true);
         done(&here);
         done(&there);
+        assert_true((fake->launches > 0) == emulated);
     }
     tn_gpu_close(gpu);
     tn_fake_gpu_remove();
+}
+
+static void a_gpu_has_the_bits_of_the_processor(void **unused) {
+    (void)unused;
+    gpu_has_the_bits_of_the_processor(false);
+}
+
+static void kernels_of_the_optimizer_have_them_too(void **unused) {
+    (void)unused;
+    gpu_has_the_bits_of_the_processor(true);
 }
 
 static void several_gpus_equal_subdivisions(void **unused) {
@@ -180,7 +192,7 @@ static void several_gpus_equal_subdivisions(void **unused) {
 /* A gradient that is no number is found, on either side. */
 static void finds_what_is_not_finite(void **unused) {
     (void)unused;
-    tn_fake_gpu_install();
+    tn_emulate_install(tn_fake_gpu_install());
     tn_gpu *gpu;
     must(tn_gpu_open(&(tn_gpu_options){0}, &gpu));
     for (int on_gpu = 0; on_gpu < 2; on_gpu++) {
@@ -234,6 +246,7 @@ int main(void) {
         cmocka_unit_test(replicas_equal_subdivisions),
         cmocka_unit_test(statistics_are_those_of_rank_0),
         cmocka_unit_test(a_gpu_has_the_bits_of_the_processor),
+        cmocka_unit_test(kernels_of_the_optimizer_have_them_too),
         cmocka_unit_test(several_gpus_equal_subdivisions),
         cmocka_unit_test(finds_what_is_not_finite),
         cmocka_unit_test(a_replica_that_fails_is_named),
