@@ -115,7 +115,8 @@ typedef struct tn_gpu_extent {
 /* Starts the `extern "C" __global__` function `kernel` of that source. args: a pointer to each of
  * its arguments, in order. shared_bytes: of dynamic shared memory, up to limits.shared_bytes. The
  * source is loaded at its first launch and stays loaded. `what` (may be NULL) names the op in
- * messages. Names of kernels are unique in the whole program and begin with "tn_". */
+ * messages. `kernel` must live as long as the GPU. Names of kernels are unique in the whole program
+ * and begin with "tn_". */
 tn_status tn_gpu_launch(tn_gpu *gpu, const tn_gpu_source *source, const char *kernel,
                         tn_gpu_extent grid, tn_gpu_extent block, size_t shared_bytes,
                         void *const *args, const char *what);

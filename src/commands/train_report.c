@@ -197,7 +197,7 @@ void tn_trainer_print_result(tn_trainer *t) {
                "loss %.4f)\n",
                best, r->epoch, r->valid.auc, r->valid.balanced_accuracy, r->valid.loss);
         printf("chosen on these %d images, so its figures on them are too good: report another "
-               "list, or crossval\n",
+               "list\n",
                t->valid_list.n);
     }
     printf("%s\n", TN_NOTICE);
