@@ -196,61 +196,6 @@ void *tn_emulate_dynamic_shared(void) {
     return at.dynamic;
 }
 
-/* Fragments of a warp, gathered: a lane's own part of D is all that it reckons. */
-typedef struct fragments {
-    uint32_t a[4], b[2];
-} fragments;
-
-static const fragments *gather(const uint32_t a[4], const uint32_t b[2], fragments all[LANES]) {
-    fragments *mine = tn_emulate_slot(tn_emulate_lane());
-    memcpy(mine->a, a, sizeof mine->a);
-    memcpy(mine->b, b, sizeof mine->b);
-    tn_emulate_warp_barrier();
-    for (unsigned l = 0; l < LANES; l++) memcpy(&all[l], tn_emulate_slot(l), sizeof all[l]);
-    tn_emulate_warp_barrier();
-    return all;
-}
-
-static float from_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static float half_of(uint32_t pair, unsigned which) {
-    return from_bits(which ? pair & 0xffff0000u : pair << 16);
-}
-
-/* tf32 as the tensor cores read it: the lower 13 bits do not count. */
-static float tf32(uint32_t bits) {
-    return from_bits(bits & 0xffffe000u);
-}
-
-void tn_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2]) {
-    fragments all[LANES];
-    gather(a, b, all);
-    const unsigned lane = tn_emulate_lane(), g = lane / 4, t = lane % 4;
-    for (unsigned i = 0; i < 4; i++) {
-        const unsigned upper = i / 2, column = 2 * t + i % 2;
-        for (unsigned k = 0; k < 16; k++) {
-            const fragments *row = &all[g * 4 + k % 8 / 2], *col = &all[column * 4 + k % 8 / 2];
-            d[i] += half_of(row->a[upper + 2 * (k / 8)], k % 2) * half_of(col->b[k / 8], k % 2);
-        }
-    }
-}
-
-void tn_mma_tf32(float d[4], const uint32_t a[4], const uint32_t b[2]) {
-    fragments all[LANES];
-    gather(a, b, all);
-    const unsigned lane = tn_emulate_lane(), g = lane / 4, t = lane % 4;
-    for (unsigned i = 0; i < 4; i++) {
-        const unsigned upper = i / 2, column = 2 * t + i % 2;
-        for (unsigned k = 0; k < 8; k++)
-            d[i] += tf32(all[g * 4 + k % 4].a[upper + 2 * (k / 4)]) *
-                    tf32(all[column * 4 + k % 4].b[k / 4]);
-    }
-}
-
 /* ---- for the emulated driver ---- */
 
 static void *find(const char *name) {

@@ -40,9 +40,6 @@ unsigned tn_emulate_lane(void);
 /* The block's memory for this key (an address); and what the launch asked for. */
 void *tn_emulate_shared(const void *key, size_t bytes);
 void *tn_emulate_dynamic_shared(void);
-/* Products of a warp: see layers/device/kernel.cuh for who holds what. */
-void tn_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2]);
-void tn_mma_tf32(float d[4], const uint32_t a[4], const uint32_t b[2]);
 
 #ifdef __cplusplus
 }
