@@ -13,6 +13,9 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 }
 
 static const tn_kernel *const forward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_convolution_forward_cuda,
+#endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
     &tn_convolution_forward_avx2,
@@ -27,6 +30,9 @@ static const tn_kernel *const forward[] = {
 };
 
 static const tn_kernel *const backward_data[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_convolution_backward_data_cuda,
+#endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
     &tn_convolution_backward_data_avx2,
@@ -41,9 +47,11 @@ static const tn_kernel *const backward_data[] = {
 };
 
 static const tn_kernel *const backward_params[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_convolution_backward_params_cuda,
+#endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_dense_avx512,
-    &tn_convolution_backward_params_dense_avx2,
+    &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
     &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
@@ -52,7 +60,7 @@ static const tn_kernel *const backward_params[] = {
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_params_avx2_any,
 #endif
-    &tn_convolution_backward_params_ref,      NULL,
+    &tn_convolution_backward_params_ref,          NULL,
 };
 
 const tn_op_kind tn_op_convolution = {

@@ -28,6 +28,11 @@ extern const tn_kernel tn_convolution_backward_params_dense_avx2,
 #define TN_CONVOLUTION_AVX2 0
 #endif
 
+/* On the GPU, of any shape. */
+extern const tn_kernel tn_convolution_forward_cuda;
+extern const tn_kernel tn_convolution_backward_data_cuda;
+extern const tn_kernel tn_convolution_backward_params_cuda;
+
 #if TN_DNNL
 extern const tn_kernel tn_convolution_forward_onednn;
 extern const tn_kernel tn_convolution_backward_data_onednn;
