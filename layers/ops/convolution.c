@@ -14,7 +14,7 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_convolution_forward_cuda,
+    &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
@@ -31,7 +31,7 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward_data[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_convolution_backward_data_cuda,
+    &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
@@ -48,7 +48,7 @@ static const tn_kernel *const backward_data[] = {
 
 static const tn_kernel *const backward_params[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_convolution_backward_params_cuda,
+    &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
