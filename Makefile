@@ -84,7 +84,7 @@ CUDA_SOURCES := $(if $(filter 1,$(GPU)),$(sort $(shell find layers src -name '*.
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
 LIB := $(BUILD)/libtn.a
 # The double build: reference kernels and the net core, nothing that knows float alone.
-DOUBLE_SOURCES := $(filter-out %_avx2.c %_avx512.c %_onednn.c %_cuda.c %_cudnn.c,$(filter layers/% src/net/%,$(SOURCES)))
+DOUBLE_SOURCES := $(filter-out %_avx2.c %_avx512.c %_onednn.c %_cuda.c %_cudnn.c %_cublas.c,$(filter layers/% src/net/%,$(SOURCES)))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o)
 DOUBLE_LIB := $(BUILD)/libtn_double.a
 

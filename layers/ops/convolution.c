@@ -1,4 +1,5 @@
 #include "layers/ops/convolution_kernels.h"
+#include "layers/ops/cuda_kernels.h"
 
 static unsigned keeps(const tn_op *op) {
     (void)op;
@@ -14,6 +15,7 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_product_forward_cublas,           &tn_convolution_forward_cudnn,
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
@@ -31,6 +33,7 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward_data[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_product_backward_data_cublas,           &tn_convolution_backward_data_cudnn,
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
@@ -48,6 +51,7 @@ static const tn_kernel *const backward_data[] = {
 
 static const tn_kernel *const backward_params[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_product_backward_params_cublas,           &tn_convolution_backward_params_cudnn,
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2

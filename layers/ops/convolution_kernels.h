@@ -28,7 +28,10 @@ extern const tn_kernel tn_convolution_backward_params_dense_avx2,
 #define TN_CONVOLUTION_AVX2 0
 #endif
 
-/* On the GPU: grouped 3x3 and 5x5; of any shape. */
+/* On the GPU: dense, by cuDNN; grouped 3x3 and 5x5; of any shape. */
+extern const tn_kernel tn_convolution_forward_cudnn;
+extern const tn_kernel tn_convolution_backward_data_cudnn;
+extern const tn_kernel tn_convolution_backward_params_cudnn;
 extern const tn_kernel tn_convolution_forward_grouped_cuda;
 extern const tn_kernel tn_convolution_backward_data_grouped_cuda;
 extern const tn_kernel tn_convolution_backward_params_grouped_cuda;

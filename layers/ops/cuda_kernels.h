@@ -11,6 +11,11 @@ extern "C" {
 extern const tn_kernel tn_scale_channels_forward_cuda;
 extern const tn_kernel tn_scale_channels_backward_cuda;
 
+/* Matrix products by cuBLAS, for convolution with 1x1 windows and for the fully connected layer. */
+extern const tn_kernel tn_product_forward_cublas;
+extern const tn_kernel tn_product_backward_data_cublas;
+extern const tn_kernel tn_product_backward_params_cublas;
+
 /* Blocks of `threads` threads that give `count` items one each; at most `most`, whose threads then
  * take several: kernels loop, i += gridDim.x * blockDim.x. */
 static inline tn_gpu_extent tn_cuda_blocks(size_t count, unsigned threads, size_t most) {

@@ -12,6 +12,11 @@ extern const tn_kernel tn_inner_product_forward_ref;
 extern const tn_kernel tn_inner_product_backward_data_ref;
 extern const tn_kernel tn_inner_product_backward_params_ref;
 
+/* On the GPU. */
+extern const tn_kernel tn_inner_product_forward_cuda;
+extern const tn_kernel tn_inner_product_backward_data_cuda;
+extern const tn_kernel tn_inner_product_backward_params_cuda;
+
 #if TN_DNNL
 extern const tn_kernel tn_inner_product_forward_onednn;
 extern const tn_kernel tn_inner_product_backward_data_onednn;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Larger blocks stay within reach: protecting them at every call takes too long. */
+/* Larger blocks stay within reach, and are NaN at their beginning alone: it takes too long. */
 enum { MOST_BLOCKS = 256, PAGE = 4096, MOST_GUARDED = 8 << 20 };
 
 static tn_fake_gpu fake;
@@ -30,12 +30,12 @@ static void protect(int how) {
             abort();
 }
 
-static void reach(void) {
+void tn_fake_gpu_reach(void) {
     pthread_mutex_lock(&lock);
     protect(PROT_READ | PROT_WRITE);
 }
 
-static void leave(void) {
+void tn_fake_gpu_leave(void) {
     protect(PROT_NONE);
     pthread_mutex_unlock(&lock);
 }
@@ -142,7 +142,7 @@ static int take(tn_cu_address *memory, size_t bytes) {
         const size_t room = (bytes + PAGE - 1) / PAGE * PAGE;
         char *at = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (at == MAP_FAILED) return TN_CUDA_OUT_OF_MEMORY;
-        memset(at, 0xff, room); /* NaNs */
+        memset(at, 0xff, room < MOST_GUARDED ? room : MOST_GUARDED); /* NaNs */
         block[i].at = at;
         block[i].bytes = room;
         fake.used_bytes += room;
@@ -155,15 +155,15 @@ static int take(tn_cu_address *memory, size_t bytes) {
 
 static int memory_alloc(tn_cu_address *memory, size_t bytes) {
     FAIL_IF_TOLD("MemAlloc");
-    reach();
+    tn_fake_gpu_reach();
     const int error = take(memory, bytes);
-    leave();
+    tn_fake_gpu_leave();
     return error;
 }
 
 static int memory_free(tn_cu_address memory) {
     int error = 1;
-    reach();
+    tn_fake_gpu_reach();
     for (int i = 0; i < MOST_BLOCKS; i++) {
         if ((uintptr_t)block[i].at != memory) continue;
         munmap(block[i].at, block[i].bytes);
@@ -172,7 +172,7 @@ static int memory_free(tn_cu_address memory) {
         block[i].at = NULL;
         error = 0;
     }
-    leave();
+    tn_fake_gpu_leave();
     return error;
 }
 
@@ -184,45 +184,49 @@ static bool inside(tn_cu_address at, size_t bytes) {
     return false;
 }
 
+bool tn_fake_gpu_holds(const void *at, size_t bytes) {
+    return inside((tn_cu_address)(uintptr_t)at, bytes);
+}
+
 static int copy_in(tn_cu_address to, const void *from, size_t bytes, void *stream) {
     (void)stream;
     FAIL_IF_TOLD("MemcpyHtoD");
-    reach();
+    tn_fake_gpu_reach();
     const bool fits = inside(to, bytes);
     if (fits) memcpy((void *)(uintptr_t)to, from, bytes);
     fake.copies_in++;
-    leave();
+    tn_fake_gpu_leave();
     return fits ? 0 : 1;
 }
 
 static int copy_out(void *to, tn_cu_address from, size_t bytes, void *stream) {
     (void)stream;
     FAIL_IF_TOLD("MemcpyDtoH");
-    reach();
+    tn_fake_gpu_reach();
     const bool fits = inside(from, bytes);
     if (fits) memcpy(to, (const void *)(uintptr_t)from, bytes);
     fake.copies_out++;
-    leave();
+    tn_fake_gpu_leave();
     return fits ? 0 : 1;
 }
 
 static int copy_within(tn_cu_address to, tn_cu_address from, size_t bytes, void *stream) {
     (void)stream;
     FAIL_IF_TOLD("MemcpyDtoD");
-    reach();
+    tn_fake_gpu_reach();
     const bool fits = inside(to, bytes) && inside(from, bytes);
     if (fits) memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
-    leave();
+    tn_fake_gpu_leave();
     return fits ? 0 : 1;
 }
 
 static int set_bytes(tn_cu_address at, unsigned char value, size_t bytes, void *stream) {
     (void)stream;
     FAIL_IF_TOLD("MemsetD8");
-    reach();
+    tn_fake_gpu_reach();
     const bool fits = inside(at, bytes);
     if (fits) memset((void *)(uintptr_t)at, value, bytes);
-    leave();
+    tn_fake_gpu_leave();
     return fits ? 0 : 1;
 }
 
@@ -301,16 +305,24 @@ static int launch_kernel(void *function, unsigned gx, unsigned gy, unsigned gz, 
     (void)extra;
     FAIL_IF_TOLD("LaunchKernel");
     if (!fake.launch || bx * by * bz > 1024) return TN_CUDA_LAUNCH_FAILED;
-    reach();
+    tn_fake_gpu_reach();
     fake.launches++;
     const int error = fake.launch(function, (tn_gpu_extent){gx, gy, gz},
                                   (tn_gpu_extent){bx, by, bz}, shared_bytes, args);
-    leave();
+    tn_fake_gpu_leave();
     return error;
 }
 
 static bool emulates(const char *source) {
     return fake.emulates ? fake.emulates(source) : fake.find != NULL;
+}
+
+static const struct tn_cudnn *open_cudnn(void) {
+    return fake.cudnn ? fake.cudnn() : NULL;
+}
+
+static const struct tn_cublas *open_cublas(void) {
+    return fake.cublas ? fake.cublas() : NULL;
 }
 
 static const tn_gpu_driver table = {
@@ -347,6 +359,8 @@ static const tn_gpu_driver table = {
     .FuncSetAttribute = function_attribute,
     .LaunchKernel = launch_kernel,
     .emulates = emulates,
+    .cudnn = open_cudnn,
+    .cublas = open_cublas,
 };
 
 tn_fake_gpu *tn_fake_gpu_install(void) {

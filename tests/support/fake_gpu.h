@@ -21,6 +21,9 @@ typedef struct tn_fake_gpu {
     void *(*find)(const char *kernel);    /* NULL: no such kernel */
     int (*launch)(void *kernel, tn_gpu_extent grid, tn_gpu_extent block, size_t shared_bytes,
                   void **args); /* a CUresult */
+    /* Libraries; NULL: none. */
+    const struct tn_cudnn *(*cudnn)(void);
+    const struct tn_cublas *(*cublas)(void);
 
     const char *fail_call; /* "MemAlloc": the (fail_after + 1)th such call fails with fail_code */
     int fail_after, fail_code;
@@ -34,6 +37,12 @@ typedef struct tn_fake_gpu {
 tn_fake_gpu *tn_fake_gpu_install(void);
 /* Puts the real driver back; fails the test when something was left open. */
 void tn_fake_gpu_remove(void);
+
+/* For what computes there: all of its memory within reach, and out of it; whether `bytes` at `at`
+ * are its memory. */
+void tn_fake_gpu_reach(void);
+void tn_fake_gpu_leave(void);
+bool tn_fake_gpu_holds(const void *at, size_t bytes);
 
 #ifdef __cplusplus
 }
