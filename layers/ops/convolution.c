@@ -15,7 +15,10 @@ static double multiply_adds(const tn_op *op, const tn_tensor *in, const tn_tenso
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_product_forward_cublas,           &tn_convolution_forward_cudnn,
+    &tn_product_forward_cublas,
+#if TN_CUDNN
+    &tn_convolution_forward_cudnn,
+#endif
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
@@ -33,7 +36,10 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward_data[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_product_backward_data_cublas,           &tn_convolution_backward_data_cudnn,
+    &tn_product_backward_data_cublas,
+#if TN_CUDNN
+    &tn_convolution_backward_data_cudnn,
+#endif
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
@@ -51,7 +57,10 @@ static const tn_kernel *const backward_data[] = {
 
 static const tn_kernel *const backward_params[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_product_backward_params_cublas,           &tn_convolution_backward_params_cudnn,
+    &tn_product_backward_params_cublas,
+#if TN_CUDNN
+    &tn_convolution_backward_params_cudnn,
+#endif
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
