@@ -291,7 +291,10 @@ static void random_shapes_stay_inside(void **state) {
             c.kind = &tn_op_scale_channels;
             c.n_in = 2;
             b = a;
-            a.h = a.w = 1;
+            if (seed % 3)
+                a.h = a.w = 1;
+            else
+                a.c = 1;
             break;
         case 3:
             c.kind = &tn_op_channel_norm;
