@@ -8,6 +8,10 @@
 extern "C" {
 #endif
 
+extern const tn_kernel tn_gather_forward_cuda;
+extern const tn_kernel tn_gather_backward_cuda;
+extern const tn_kernel tn_resample_forward_cuda;
+extern const tn_kernel tn_resample_backward_cuda;
 extern const tn_kernel tn_scale_channels_forward_cuda;
 extern const tn_kernel tn_scale_channels_backward_cuda;
 
