@@ -8,6 +8,8 @@
 extern "C" {
 #endif
 
+extern const tn_kernel tn_channel_norm_forward_cuda;
+extern const tn_kernel tn_channel_norm_backward_cuda;
 extern const tn_kernel tn_gather_forward_cuda;
 extern const tn_kernel tn_gather_backward_cuda;
 extern const tn_kernel tn_resample_forward_cuda;
