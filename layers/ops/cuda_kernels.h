@@ -10,6 +10,7 @@ extern "C" {
 
 extern const tn_kernel tn_channel_norm_forward_cuda;
 extern const tn_kernel tn_channel_norm_backward_cuda;
+extern const tn_kernel tn_crop_forward_cuda;
 extern const tn_kernel tn_gather_forward_cuda;
 extern const tn_kernel tn_gather_backward_cuda;
 extern const tn_kernel tn_resample_forward_cuda;
