@@ -10,6 +10,8 @@ extern "C" {
 
 extern const tn_kernel tn_channel_norm_forward_cuda;
 extern const tn_kernel tn_channel_norm_backward_cuda;
+extern const tn_kernel tn_cost_forward_cuda;
+extern const tn_kernel tn_cost_backward_cuda;
 extern const tn_kernel tn_crop_forward_cuda;
 extern const tn_kernel tn_gather_forward_cuda;
 extern const tn_kernel tn_gather_backward_cuda;
@@ -17,6 +19,8 @@ extern const tn_kernel tn_resample_forward_cuda;
 extern const tn_kernel tn_resample_backward_cuda;
 extern const tn_kernel tn_scale_channels_forward_cuda;
 extern const tn_kernel tn_scale_channels_backward_cuda;
+extern const tn_kernel tn_softmax_forward_cuda;
+extern const tn_kernel tn_softmax_backward_cuda;
 
 /* For prepare: TN_REFUSED without machine code for this GPU, and for maps of 2^31 pixels or more,
  * which kernels count in 32 bits. */
