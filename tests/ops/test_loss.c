@@ -190,16 +190,18 @@ static void random_shapes_stay_inside(void **state) {
     for (uint64_t seed = 1; seed <= 80; seed++) {
         tn_rng rng = tn_rng_stream(seed, TN_RNG_SYNTH, 0, 0, 0);
         tn_tensor shape = tn_random_shape(&rng, 3);
-        if (seed % 7 == 0) shape.c = 300; /* more than a block's threads */
-        const tn_softmax_attr softmax = {.groups = TN_PICK(&rng, 1, shape.c),
+        const bool many = seed % 7 == 0; /* longer rows, or more of them, than a block's threads */
+        if (many) shape.c = 300;
+        const bool by_channel = many ? seed % 5 < 2 : tn_rng_below(&rng, 2);
+        const tn_softmax_attr softmax = {.groups = by_channel ? shape.c : 1,
                                          .temperature = TN_PICK(&rng, 1, 2),
-                                         .loss_weight = TN_PICK(&rng, 0, 1, 3) / 3.0};
+                                         .loss_weight = TN_PICK(&rng, many, 1, 3) / 3.0};
         const tn_cost_attr cost = {(tn_cost_type)(seed / 2 % 4), TN_PICK(&rng, 1, 3) / 2.0};
         tn_harness_case c = {.mode = (tn_mode)TN_PICK(&rng, TN_TRAIN, TN_INFER), .n_in = 1};
         c.kind = seed % 2 ? &tn_op_softmax : &tn_op_cost;
         c.attr = seed % 2 ? (const void *)&softmax : (const void *)&cost;
         c.no_dout = TN_PICK(&rng, 0, 1);
-        c.truth = TN_PICK(&rng, 0, 1);
+        c.truth = TN_PICK(&rng, many, 1);
         c.n_valid = TN_PICK(&rng, 0, 1);
         c.reach = seed % 2 ? TN_PICK(&rng, 1, 1, 20, 5000) : 3;
         c.in[0] = tn_random_pitch(&rng, shape);
