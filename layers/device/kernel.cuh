@@ -96,27 +96,55 @@ TN_DEVICE float tn_root(float a) {
 }
 #endif
 
+/* ---- what a grid shares out ---- */
+
+/* Calls f(pixel, channel) once for every element of a view. Neighbouring threads take neighbouring
+ * channels, then neighbouring pixels: launched with the blocks of tn_cuda_tiles. Pixels are counted
+ * through the whole batch, in 32 bits. */
+template <class F> TN_DEVICE void tn_each_element(const tn_tensor &t, F f) {
+    const unsigned pixels = (unsigned)tn_pixels(&t), step = gridDim.y * blockDim.y;
+    const int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (c >= t.c) return;
+    for (unsigned p = blockIdx.y * blockDim.y + threadIdx.y; p < pixels; p += step) f(p, c);
+}
+
+/* Calls f(pixel) once for every pixel of a view, in all lanes of one warp: for sums over channels.
+ * Blocks are of whole warps in x alone. */
+template <class F> TN_DEVICE void tn_each_pixel(const tn_tensor &t, F f) {
+    const unsigned pixels = (unsigned)tn_pixels(&t), warps = blockDim.x / TN_WARP;
+    const unsigned first = blockIdx.x * warps + threadIdx.x / TN_WARP;
+    for (unsigned p = first; p < pixels; p += gridDim.x * warps) f(p);
+}
+
 /* ---- sums in a fixed order: equal bits in every run ---- */
 
-/* Over the 32 lanes of a warp, all of which call; every lane gets it. */
-template <class T> TN_DEVICE T tn_warp_sum(T x) {
-    for (int step = TN_WARP / 2; step > 0; step /= 2) x += __shfl_xor_sync(TN_ALL_LANES, x, step);
+/* join(x, y) over the 32 lanes of a warp, all of which call; every lane gets it. */
+template <class T, class F> TN_DEVICE T tn_warp_join(T x, F join) {
+    for (int step = TN_WARP / 2; step > 0; step /= 2)
+        x = join(x, __shfl_xor_sync(TN_ALL_LANES, x, step));
     return x;
+}
+template <class T> TN_DEVICE T tn_warp_sum(T x) {
+    return tn_warp_join(x, [](T a, T b) { return a + b; });
 }
 
 template <class T> struct tn_block_sums { T of_warp[TN_WARP]; };
 
-/* Over a block of whole warps in x alone, all threads of which call; every thread gets it. `s` is
- * the block's own and may be used again at once. */
-template <class T> TN_DEVICE T tn_block_sum(T x, tn_block_sums<T> &s) {
+/* join(x, y) over a block of whole warps in x alone, all threads of which call; every thread gets
+ * it. `none` changes nothing where it is joined. `s` is the block's own and may be used again at
+ * once. */
+template <class T, class F> TN_DEVICE T tn_block_join(T x, T none, tn_block_sums<T> &s, F join) {
     const unsigned warp = threadIdx.x / TN_WARP, lane = threadIdx.x % TN_WARP;
-    x = tn_warp_sum(x);
+    x = tn_warp_join(x, join);
     if (lane == 0) s.of_warp[warp] = x;
     __syncthreads();
-    x = lane < blockDim.x / TN_WARP ? s.of_warp[lane] : T(0);
-    x = tn_warp_sum(x);
+    x = lane < blockDim.x / TN_WARP ? s.of_warp[lane] : none;
+    x = tn_warp_join(x, join);
     __syncthreads();
     return x;
+}
+template <class T> TN_DEVICE T tn_block_sum(T x, tn_block_sums<T> &s) {
+    return tn_block_join(x, T(0), s, [](T a, T b) { return a + b; });
 }
 
 #endif

@@ -2,63 +2,6 @@
 
 #include <math.h>
 
-/* Multipliers and Weyl increments of Philox4x32 (Salmon et al. 2011, table 2 and section 3.3). */
-#define MULTIPLIER_0 0xD2511F53u
-#define MULTIPLIER_1 0xCD9E8D57u
-#define WEYL_0       0x9E3779B9u
-#define WEYL_1       0xBB67AE85u
-
-enum { ROUNDS = 10 };
-
-void tn_philox(uint64_t key, const uint32_t counter[4], uint32_t out[4]) {
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t p0 = (uint64_t)MULTIPLIER_0 * c0, p1 = (uint64_t)MULTIPLIER_1 * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += WEYL_0;
-        k1 += WEYL_1;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
-}
-
-uint64_t tn_rng_key(uint64_t seed, tn_rng_purpose purpose) {
-    /* One Philox block mixes seed and purpose, so neighbouring seeds share no key bits. */
-    uint32_t counter[4] = {(uint32_t)purpose, 0, 0, 0}, out[4];
-    tn_philox(seed, counter, out);
-    return (uint64_t)out[1] << 32 | out[0];
-}
-
-tn_rng tn_rng_stream(uint64_t seed, tn_rng_purpose purpose, uint32_t a, uint32_t b, uint32_t c) {
-    return (tn_rng){.key = tn_rng_key(seed, purpose), .counter = {0, a, b, c}, .used = 4};
-}
-
-uint32_t tn_rng_u32(tn_rng *rng) {
-    if (rng->used == 4) {
-        tn_philox(rng->key, rng->counter, rng->block);
-        rng->counter[0]++;
-        rng->used = 0;
-    }
-    return rng->block[rng->used++];
-}
-
-uint32_t tn_rng_below(tn_rng *rng, uint32_t n) {
-    if (n == 0) return 0;
-    /* Draws from the incomplete last run of n values are thrown away. */
-    uint32_t excess = (UINT32_MAX % n + 1) % n;
-    uint32_t bits;
-    do {
-        bits = tn_rng_u32(rng);
-    } while (bits > UINT32_MAX - excess);
-    return bits % n;
-}
-
 float tn_rng_uniform(tn_rng *rng, float lo, float hi) {
     return lo + (hi - lo) * tn_uniform01(tn_rng_u32(rng));
 }

@@ -14,6 +14,8 @@ typedef struct tn_channel_norm_attr {
     tn_activation activation; /* one of the channelwise ones */
 } tn_channel_norm_attr;
 
+#define TN_CHANNEL_SUM_EPS 1e-4
+
 extern const tn_op_kind tn_op_channel_norm;
 
 #ifdef __cplusplus

@@ -6,14 +6,12 @@
 
 #include <math.h>
 
-#define CHANNEL_SUM_EPS 1e-4
-
 static double rectified(tn_real x) {
     return x <= 0 ? 0 : (double)x; /* NaN stays */
 }
 
 static double rectified_sum(const tn_real *x, int channels) {
-    double sum = CHANNEL_SUM_EPS;
+    double sum = TN_CHANNEL_SUM_EPS;
     for (int c = 0; c < channels; c++) sum += rectified(x[c]);
     return sum;
 }

@@ -1,5 +1,6 @@
 #include "layers/ops/crop.h"
 
+#include "layers/ops/cuda_kernels.h"
 #include "layers/ops/ref_kernels.h"
 
 static unsigned keeps(const tn_op *op) {
@@ -7,7 +8,13 @@ static unsigned keeps(const tn_op *op) {
     return 0;
 }
 
-static const tn_kernel *const forward[] = {&tn_crop_forward_ref, NULL};
+static const tn_kernel *const forward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_crop_forward_cuda,
+#endif
+    &tn_crop_forward_ref,
+    NULL,
+};
 
 const tn_op_kind tn_op_crop = {
     .name = "crop",

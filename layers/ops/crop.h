@@ -5,6 +5,7 @@
 #ifndef TN_OPS_CROP_H
 #define TN_OPS_CROP_H
 
+#include "layers/device/rng.h"
 #include "layers/op.h"
 
 #ifdef __cplusplus
@@ -16,6 +17,24 @@ typedef struct tn_crop_attr {
 } tn_crop_attr;
 
 extern const tn_op_kind tn_op_crop;
+
+/* A sample's window: its upper left corner in the image, and whether it is mirrored. */
+typedef struct tn_crop_window {
+    int y, x;
+    bool flipped;
+} tn_crop_window;
+
+/* One of the windows whose corner lies in 0..room_y, 0..room_x. */
+TN_BOTH tn_crop_window tn_crop_draw(uint64_t seed, uint64_t step, int layer, int sample, int room_y,
+                                    int room_x, bool flip) {
+    tn_rng rng =
+        tn_rng_stream(seed, TN_RNG_CROP, (uint32_t)step, (uint32_t)layer, (uint32_t)sample);
+    tn_crop_window w;
+    w.y = (int)tn_rng_below(&rng, (uint32_t)room_y + 1);
+    w.x = (int)tn_rng_below(&rng, (uint32_t)room_x + 1);
+    w.flipped = flip && tn_rng_below(&rng, 2) == 1;
+    return w;
+}
 
 #ifdef __cplusplus
 }

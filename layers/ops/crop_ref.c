@@ -1,27 +1,15 @@
 /* [crop], in plain C. */
-#include "layers/device/rng.h"
 #include "layers/ops/crop.h"
 #include "layers/ops/elements.h"
 #include "layers/ops/ref_kernels.h"
 
-typedef struct window {
-    int y, x;
-    bool flipped;
-} window;
-
 /* Where sample n's window lies: drawn when training, else in the middle. */
-static window window_of(const tn_op_run *r, int n) {
+static tn_crop_window window_of(const tn_op_run *r, int n) {
     const tn_crop_attr *a = r->op->attr;
     const int room_y = r->in[0].h - r->out.h, room_x = r->in[0].w - r->out.w;
-    if (r->mode != TN_TRAIN || !r->step) return (window){room_y / 2, room_x / 2, false};
-    const uint32_t sample = (uint32_t)(r->step->first_sample + n);
-    tn_rng rng = tn_rng_stream(r->step->seed, TN_RNG_CROP, (uint32_t)r->step->step,
-                               (uint32_t)r->op->layer, sample);
-    window w;
-    w.y = (int)tn_rng_below(&rng, (uint32_t)room_y + 1);
-    w.x = (int)tn_rng_below(&rng, (uint32_t)room_x + 1);
-    w.flipped = a->flip && tn_rng_below(&rng, 2) == 1;
-    return w;
+    if (r->mode != TN_TRAIN || !r->step) return (tn_crop_window){room_y / 2, room_x / 2, false};
+    return tn_crop_draw(r->step->seed, r->step->step, r->op->layer, r->step->first_sample + n,
+                        room_y, room_x, a->flip);
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
@@ -40,7 +28,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     const tn_tensor *out = &r->out;
 #pragma omp parallel for num_threads(r->threads)
     for (int n = 0; n < out->n; n++) {
-        const window w = window_of(r, n);
+        const tn_crop_window w = window_of(r, n);
         for (int y = 0; y < out->h; y++) {
             for (int x = 0; x < out->w; x++) {
                 const int from_x = w.x + (w.flipped ? out->w - 1 - x : x);

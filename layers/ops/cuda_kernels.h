@@ -8,8 +8,27 @@
 extern "C" {
 #endif
 
+extern const tn_kernel tn_channel_norm_forward_cuda;
+extern const tn_kernel tn_channel_norm_backward_cuda;
+extern const tn_kernel tn_cost_forward_cuda;
+extern const tn_kernel tn_cost_backward_cuda;
+extern const tn_kernel tn_crop_forward_cuda;
+extern const tn_kernel tn_gather_forward_cuda;
+extern const tn_kernel tn_gather_backward_cuda;
+extern const tn_kernel tn_resample_forward_cuda;
+extern const tn_kernel tn_resample_backward_cuda;
 extern const tn_kernel tn_scale_channels_forward_cuda;
 extern const tn_kernel tn_scale_channels_backward_cuda;
+extern const tn_kernel tn_softmax_forward_cuda;
+extern const tn_kernel tn_softmax_backward_cuda;
+
+/* For prepare: TN_REFUSED without machine code for this GPU, and for maps of 2^31 pixels or more,
+ * which kernels count in 32 bits. */
+static inline tn_status tn_cuda_serves(const tn_op_run *r, const tn_gpu_source *source) {
+    bool fits = tn_pixels(&r->out) <= INT32_MAX;
+    for (int i = 0; i < r->op->n_in; i++) fits = fits && tn_pixels(&r->in[i]) <= INT32_MAX;
+    return fits && tn_gpu_has(r->gpu, source) ? TN_OK : TN_REFUSED;
+}
 
 /* Matrix products by cuBLAS, for convolution with 1x1 windows and for the fully connected layer. */
 extern const tn_kernel tn_product_forward_cublas;
@@ -21,6 +40,24 @@ extern const tn_kernel tn_product_backward_params_cublas;
 static inline tn_gpu_extent tn_cuda_blocks(size_t count, unsigned threads, size_t most) {
     const size_t blocks = (count + threads - 1) / threads;
     return (tn_gpu_extent){(unsigned)(blocks < most ? blocks : most), 1, 1};
+}
+
+/* Enough to fill any GPU many times over. */
+enum { TN_CUDA_MOST_BLOCKS = 1 << 14 };
+
+typedef struct tn_cuda_grid {
+    tn_gpu_extent grid, block;
+} tn_cuda_grid;
+
+/* For tn_each_element over t: a block takes up to 32 channels of `threads` / 32 pixels, of more
+ * pixels where there are fewer channels. No thread divides to find its place. */
+static inline tn_cuda_grid tn_cuda_tiles(const tn_tensor *t, unsigned threads) {
+    unsigned x = 1;
+    while (x < 32 && x < (unsigned)t->c) x *= 2;
+    const unsigned y = threads / x, across = ((unsigned)t->c + x - 1) / x;
+    const size_t down = (tn_pixels(t) + y - 1) / y;
+    const size_t most = across < TN_CUDA_MOST_BLOCKS ? TN_CUDA_MOST_BLOCKS / across : 1;
+    return (tn_cuda_grid){{across, (unsigned)(down < most ? down : most), 1}, {x, y, 1}};
 }
 
 #ifdef __cplusplus

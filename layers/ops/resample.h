@@ -17,6 +17,15 @@ typedef struct tn_resample_attr {
 
 extern const tn_op_kind tn_op_resample;
 
+/* Place in the other side that position `at` takes its value from; -1: none. Position i of the
+ * overlap lies at i * stride on either side. */
+TN_BOTH int tn_resample_source(int at, int extent, int other) {
+    const int stride = extent > other ? extent / other : 1;
+    const int back = other > extent ? other / extent : 1;
+    const int overlap = extent < other ? extent : other;
+    return at % stride || at / stride >= overlap ? -1 : at / stride * back;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,25 +4,14 @@
 #include "layers/ops/ref_kernels.h"
 #include "layers/ops/resample.h"
 
-static int smaller(int a, int b) {
-    return a < b ? a : b;
-}
-
-/* Place in the other side that position `at` takes its value from; -1: none. */
-static int source(int at, int extent, int other) {
-    const int stride = extent > other ? extent / other : 1;
-    const int back = other > extent ? other / extent : 1;
-    return at % stride || at / stride >= smaller(extent, other) ? -1 : at / stride * back;
-}
-
 static void bring(const tn_tensor *from, tn_tensor *to, double factor, bool add, int threads) {
-    const int channels = smaller(from->c, to->c);
+    const int channels = from->c < to->c ? from->c : to->c;
 #pragma omp parallel for collapse(2) num_threads(threads)
     for (int n = 0; n < to->n; n++) {
         for (int y = 0; y < to->h; y++) {
-            const int from_y = source(y, to->h, from->h);
+            const int from_y = tn_resample_source(y, to->h, from->h);
             for (int x = 0; x < to->w; x++) {
-                const int from_x = source(x, to->w, from->w);
+                const int from_x = tn_resample_source(x, to->w, from->w);
                 const bool hit = from_y >= 0 && from_x >= 0;
                 const tn_real *value = hit ? tn_pixel_at(from, n, from_y, from_x) : NULL;
                 tn_real *put = tn_pixel_at(to, n, y, x);

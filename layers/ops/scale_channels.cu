@@ -3,48 +3,49 @@
 
 #include "layers/device/kernel.cuh"
 
-enum { THREADS = TN_SCALE_CHANNELS_THREADS };
+enum { THREADS = TN_SCALE_CHANNELS_THREADS, ROWS = THREADS / TN_WARP };
 
-/* Where the gate of a pixel and channel lies. */
-TN_DEVICE size_t gate_of(const tn_scale_channels_args &a, size_t pixel, int c) {
-    const size_t area = (size_t)a.map.h * a.map.w;
-    return a.by_channel ? pixel / area * a.gate.pitch + c : pixel * a.gate.pitch;
+/* Forward, from the map to the output; and the map's gradient, from the output's. */
+TN_KERNEL(tn_scale_channels_product, THREADS, tn_scale_product_args a) {
+    const unsigned area = (unsigned)(a.from.h * a.from.w);
+    tn_each_element(a.from, [&](size_t pixel, int c) {
+        const size_t gate =
+            a.by_channel ? (unsigned)pixel / area * (size_t)a.gate.pitch + c : pixel * a.gate.pitch;
+        const float x = tn_mul(tn_get(a.gate, gate), tn_get(a.from, pixel * a.from.pitch + c));
+        tn_give(a.to, pixel * a.to.pitch + c, x, a.add);
+    });
 }
 
-TN_KERNEL(tn_scale_channels_forward, THREADS, tn_scale_channels_args a) {
-    const size_t count = tn_elements(&a.map), step = (size_t)gridDim.x * THREADS;
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
-        const size_t pixel = i / a.map.c;
-        const int c = (int)(i % a.map.c);
-        const float x = tn_get(a.map, pixel * a.map.pitch + c);
-        tn_set(a.out, pixel * a.out.pitch + c, tn_get(a.gate, gate_of(a, pixel, c)) * x);
-    }
+/* Gates of pixels: a warp adds up the channels of one. */
+TN_KERNEL(tn_scale_channels_pixel_gates, THREADS, tn_scale_gate_args a) {
+    const int lane = (int)(threadIdx.x % TN_WARP);
+    tn_each_pixel(a.map, [&](size_t pixel) {
+        float sum = 0;
+        for (int c = lane; c < a.map.c; c += TN_WARP)
+            sum +=
+                tn_get(a.map, pixel * a.map.pitch + c) * tn_get(a.dout, pixel * a.dout.pitch + c);
+        sum = tn_warp_sum(sum);
+        if (lane == 0) tn_give(a.dgate, pixel * a.dgate.pitch, sum, a.add);
+    });
 }
 
-TN_KERNEL(tn_scale_channels_map_gradient, THREADS, tn_scale_channels_args a) {
-    const size_t count = tn_elements(&a.map), step = (size_t)gridDim.x * THREADS;
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
-        const size_t pixel = i / a.map.c;
-        const int c = (int)(i % a.map.c);
-        const float delta = tn_get(a.dout, pixel * a.dout.pitch + c);
-        tn_give(a.dmap, pixel * a.dmap.pitch + c, tn_get(a.gate, gate_of(a, pixel, c)) * delta,
-                a.add_map);
-    }
-}
+struct channel_sums {
+    float of_row[ROWS][TN_WARP];
+};
 
-/* A block for each gate: it adds up what its products with the map's elements pass back. */
-TN_KERNEL(tn_scale_channels_gate_gradient, THREADS, tn_scale_channels_args a) {
-    TN_SHARED(tn_block_sums<float>, sums);
-    const size_t area = (size_t)a.map.h * a.map.w;
-    const size_t gate = blockIdx.x, n = gate / a.gate.c;
-    const size_t terms = a.by_channel ? area : (size_t)a.map.c;
+/* Gates of channels: block (n, k) adds up the pixels of image n for channels 32k to 32k + 31, each
+ * of its 8 rows of threads every eighth pixel. */
+TN_KERNEL(tn_scale_channels_channel_gates, THREADS, tn_scale_gate_args a) {
+    TN_SHARED(channel_sums, sums);
+    const unsigned area = (unsigned)(a.map.h * a.map.w);
+    const size_t first = (size_t)blockIdx.x * area;
+    const int c = (int)(blockIdx.y * TN_WARP + threadIdx.x);
     float sum = 0;
-    for (size_t t = threadIdx.x; t < terms; t += THREADS) {
-        const size_t pixel = a.by_channel ? n * area + t : gate;
-        const size_t c = a.by_channel ? gate % a.gate.c : t;
-        sum += tn_get(a.map, pixel * a.map.pitch + c) * tn_get(a.dout, pixel * a.dout.pitch + c);
-    }
-    sum = tn_block_sum(sum, sums);
-    const size_t at = a.by_channel ? n * a.dgate.pitch + gate % a.gate.c : gate * a.dgate.pitch;
-    if (threadIdx.x == 0) tn_give(a.dgate, at, sum, a.add_gate);
+    for (size_t p = first + threadIdx.y; c < a.map.c && p < first + area; p += ROWS)
+        sum += tn_get(a.map, p * a.map.pitch + c) * tn_get(a.dout, p * a.dout.pitch + c);
+    sums.of_row[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y > 0 || c >= a.map.c) return;
+    for (int row = 1; row < ROWS; row++) sum += sums.of_row[row][threadIdx.x];
+    tn_give(a.dgate, (size_t)blockIdx.x * a.dgate.pitch + c, sum, a.add);
 }

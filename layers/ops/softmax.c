@@ -1,5 +1,6 @@
 #include "layers/ops/loss.h"
 
+#include "layers/ops/cuda_kernels.h"
 #include "layers/ops/ref_kernels.h"
 
 static unsigned keeps(const tn_op *op) {
@@ -7,8 +8,20 @@ static unsigned keeps(const tn_op *op) {
     return TN_KEEPS_OUT;
 }
 
-static const tn_kernel *const forward[] = {&tn_softmax_forward_ref, NULL};
-static const tn_kernel *const backward[] = {&tn_softmax_backward_ref, NULL};
+static const tn_kernel *const forward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_softmax_forward_cuda,
+#endif
+    &tn_softmax_forward_ref,
+    NULL,
+};
+static const tn_kernel *const backward[] = {
+#ifndef TN_REAL_DOUBLE
+    &tn_softmax_backward_cuda,
+#endif
+    &tn_softmax_backward_ref,
+    NULL,
+};
 
 const tn_op_kind tn_op_softmax = {
     .name = "softmax",

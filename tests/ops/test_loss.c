@@ -1,6 +1,7 @@
 /* Softmax with cross-entropy, and [cost], against torch's figures and by hand. */
 #include "layers/ops/loss.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/op_there.h"
 #include "tests/support/small_op.h"
 
 #include <math.h>
@@ -186,20 +187,73 @@ static void costs_by_hand(void **state) {
 
 static void random_shapes_stay_inside(void **state) {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 80; seed++) {
         tn_rng rng = tn_rng_stream(seed, TN_RNG_SYNTH, 0, 0, 0);
-        const tn_tensor shape = tn_random_shape(&rng, 3);
-        const tn_softmax_attr softmax = {.groups = shape.c, .temperature = 1, .loss_weight = 1};
-        const tn_cost_attr cost = {(tn_cost_type)TN_PICK(&rng, 0, 1, 2, 3), 1};
+        tn_tensor shape = tn_random_shape(&rng, 3);
+        const bool many = seed % 7 == 0; /* longer rows, or more of them, than a block's threads */
+        if (many) shape.c = 300;
+        const bool by_channel = many ? seed % 5 < 2 : tn_rng_below(&rng, 2);
+        const tn_softmax_attr softmax = {.groups = by_channel ? shape.c : 1,
+                                         .temperature = TN_PICK(&rng, 1, 2),
+                                         .loss_weight = TN_PICK(&rng, many, 1, 3) / 3.0};
+        const tn_cost_attr cost = {(tn_cost_type)(seed / 2 % 4), TN_PICK(&rng, 1, 3) / 2.0};
         tn_harness_case c = {.mode = (tn_mode)TN_PICK(&rng, TN_TRAIN, TN_INFER), .n_in = 1};
         c.kind = seed % 2 ? &tn_op_softmax : &tn_op_cost;
         c.attr = seed % 2 ? (const void *)&softmax : (const void *)&cost;
         c.no_dout = TN_PICK(&rng, 0, 1);
-        c.truth = TN_PICK(&rng, 0, 1);
+        c.truth = TN_PICK(&rng, many, 1);
         c.n_valid = TN_PICK(&rng, 0, 1);
+        c.reach = seed % 2 ? TN_PICK(&rng, 1, 1, 20, 5000) : 3;
         c.in[0] = tn_random_pitch(&rng, shape);
         c.out = tn_random_pitch(&rng, shape);
         tn_expect_agreement(&c, seed);
+    }
+}
+
+static tn_status forward_there(tn_world *w, const tn_kernel *kernel) {
+    const tn_there_way way = {TN_PRECISION_FP32, false};
+    tn_kernel_run *k = &w->run.pass[TN_FORWARD];
+    k->kernel = kernel;
+    TN_TRY(tn_there_prepare(w, way, TN_FORWARD));
+    if (k->scratch_bytes) k->scratch = tn_world_guarded(w, k->scratch_bytes);
+    return tn_there_run(w, way, TN_FORWARD);
+}
+
+/* On a GPU, real or emulated, a NaN of one sample reaches the loss, and no other sample. */
+static void nan_is_seen_on_the_gpu(void **state) {
+    (void)state;
+    static const tn_softmax_attr softmax = {.groups = 1, .temperature = 1, .loss_weight = 1};
+    static const tn_cost_attr cost = {TN_COST_SMOOTH, 1};
+    if (!tn_there_gpu()) skip();
+    for (int i = 0; i < 2; i++) {
+        const tn_tensor shape = {.n = 3, .h = 1, .w = 1, .c = 40, .pitch = 40};
+        const tn_harness_case c = {.kind = i ? &tn_op_cost : &tn_op_softmax,
+                                   .attr = i ? (const void *)&cost : (const void *)&softmax,
+                                   .n_in = 1,
+                                   .in = {shape},
+                                   .out = shape,
+                                   .truth = true};
+        tn_world w;
+        tn_world_open(&w, &c, 1, false, false);
+        tn_data(&w.in[0])[40 + 39] = (tn_real)NAN;
+        assert_int_equal(forward_there(&w, c.kind->kernels[TN_FORWARD][0]), TN_OK);
+        const tn_real *out = tn_data(&w.run.out);
+        assert_true(isnan(w.run.loss) && isnan(out[40 + 39]));
+        for (int j = 0; j < 40; j++) assert_true(!isnan(out[j]) && !isnan(out[80 + j]));
+        tn_world_close(&w);
+    }
+}
+
+/* On a GPU, real or emulated, no kernel passes by refusing. */
+static void kernels_of_the_gpu_served(void **state) {
+    (void)state;
+    const tn_op_kind *const kinds[] = {&tn_op_softmax, &tn_op_cost};
+    if (!tn_there_gpu()) skip();
+    for (int k = 0; k < 2; k++) {
+        const tn_kernel *forward = kinds[k]->kernels[TN_FORWARD][0];
+        const tn_kernel *backward = kinds[k]->kernels[TN_BACKWARD_DATA][0];
+        assert_true(forward->device == TN_ON_GPU && backward->device == TN_ON_GPU);
+        assert_true(tn_harness_served(forward) >= 20 && tn_harness_served(backward) >= 20);
     }
 }
 
@@ -208,7 +262,8 @@ int main(void) {
         cmocka_unit_test(softmax_equals_torch),      cmocka_unit_test(maps_are_read_in_chw_order),
         cmocka_unit_test(huge_logits_stay_finite),   cmocka_unit_test(no_truth_no_loss),
         cmocka_unit_test(groups_must_divide),        cmocka_unit_test(costs_by_hand),
-        cmocka_unit_test(random_shapes_stay_inside),
+        cmocka_unit_test(random_shapes_stay_inside), cmocka_unit_test(nan_is_seen_on_the_gpu),
+        cmocka_unit_test(kernels_of_the_gpu_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

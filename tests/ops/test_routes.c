@@ -270,7 +270,7 @@ static void random_shapes_stay_inside(void **state) {
         const int count[] = {a.c - first[0], b.c};
         const tn_gather_attr gather = {first, count};
         const tn_resample_attr resample = {.75};
-        const tn_crop_attr crop = {.flip = true};
+        const tn_crop_attr crop = {.flip = true, .noadjust = TN_PICK(&rng, 0, 1)};
         const tn_channel_norm_attr norm = {
             (tn_activation)TN_PICK(&rng, TN_NORM_CHAN, TN_NORM_CHAN_SOFTMAX)};
         tn_harness_case c = {.mode = (tn_mode)TN_PICK(&rng, TN_TRAIN, TN_INFER), .n_in = 1};
@@ -291,7 +291,10 @@ static void random_shapes_stay_inside(void **state) {
             c.kind = &tn_op_scale_channels;
             c.n_in = 2;
             b = a;
-            a.h = a.w = 1;
+            if (seed % 3)
+                a.h = a.w = 1;
+            else
+                a.c = 1;
             break;
         case 3:
             c.kind = &tn_op_channel_norm;
@@ -301,9 +304,10 @@ static void random_shapes_stay_inside(void **state) {
             c.kind = &tn_op_crop;
             c.attr = &crop;
             out.h = 1 + a.h / 2;
-            out.w = a.w;
+            out.w = 1 + a.w / 3;
             break;
         }
+        c.exact_for_integers = c.kind != &tn_op_channel_norm;
         c.in[0] = tn_random_pitch(&rng, a);
         c.in[1] = tn_random_pitch(&rng, b);
         c.out = tn_random_pitch(&rng, out);

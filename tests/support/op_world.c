@@ -191,6 +191,7 @@ void tn_world_open(tn_world *w, const tn_harness_case *c, uint64_t seed, bool in
     *w = (tn_world){.c = c, .seed = seed, .integers = integers, .accumulate = accumulate};
     w->op = (tn_op){.kind = c->kind,
                     .attr = c->attr,
+                    .layer = 7,
                     .name = "0.op",
                     .n_in = c->n_in,
                     .in = indices,
@@ -209,6 +210,7 @@ void tn_world_open(tn_world *w, const tn_harness_case *c, uint64_t seed, bool in
     w->run.out = view(c->out);
     w->step = (tn_step){.seed = seed,
                         .step = 3,
+                        .first_sample = (int)(seed % 5),
                         .n_valid = c->n_valid ? c->n_valid : c->out.n,
                         .grad_scale = 1.0 / c->out.n};
     for (int i = 0; i < c->n_in; i++) {

@@ -142,11 +142,16 @@ static void statistics_are_those_of_rank_0(void **unused) {
     done(&several);
 }
 
-/* The optimizer's part on the processor, or in its own kernels, emulated. */
+static bool is_the_optimizer(const char *source) {
+    return strcmp(source, "update") == 0;
+}
+
+/* The optimizer's part on the processor, or in its own kernels, emulated; every op is staged. */
 static void gpu_has_the_bits_of_the_processor(bool emulated) {
     static const tn_optimizer_kind kinds[] = {TN_SGD, TN_ADAM, TN_ADAMW};
     tn_fake_gpu *fake = tn_fake_gpu_install();
     if (emulated) tn_emulate_install(fake);
+    if (emulated) fake->emulates = is_the_optimizer;
     tn_gpu *gpu;
     must(tn_gpu_open(&(tn_gpu_options){0}, &gpu));
     for (int k = 0; k < 3; k++) {

@@ -1,10 +1,11 @@
-/* Whole nets on an emulated GPU: every op that has no kernel there is staged, so that the bits must
- * be those of the processor. */
+/* Whole nets on an emulated GPU. Without kernels there every op is staged, so that the bits must be
+ * those of the processor; with kernels the net must be near. */
 #include "layers/device/rng.h"
 #include "src/net/net.h"
 #include "src/net/run.h"
-#include "tests/support/fake_gpu.h"
+#include "tests/support/emulate.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +149,47 @@ static void staged_bf16_is_near(void **unused) {
     tn_fake_gpu_remove();
 }
 
+/* Convolutions are staged, or GoogLeNet's would take minutes. */
+static bool all_but_convolutions(const char *source) {
+    return strncmp(source, "convolution", strlen("convolution")) != 0;
+}
+
+/* Relative to its length, all parameters taken together. */
+static double gradients_apart(const result *a, const result *b) {
+    double apart = 0, length = 0;
+    for (int i = 0; i < a->net->plan.n_params; i++) {
+        const tn_param *p = &a->net->param[i], *q = &b->net->param[i];
+        for (size_t j = 0; p->grad && j < p->spec->count; j++) {
+            apart += pow((double)p->grad[j] - (double)q->grad[j], 2);
+            length += pow((double)p->grad[j], 2);
+        }
+    }
+    return sqrt(apart / length);
+}
+
+/* Three heads whose losses have their weights, concatenations, and ops staged in between. */
+static void nets_with_kernels_are_near(void **unused) {
+    (void)unused;
+    result here, there;
+    tn_fake_gpu *fake = tn_fake_gpu_install();
+    tn_emulate_install(fake);
+    bool (*const emulates)(const char *) = fake->emulates;
+    if (!emulates("loss")) skip(); /* not on this processor */
+    fake->emulates = all_but_convolutions;
+    tn_gpu *gpu;
+    must(tn_gpu_open(&(tn_gpu_options){0}, &gpu));
+    run_all(&here, "cfg/googlenet.cfg", NULL, TN_PRECISION_FP32);
+    run_all(&there, "cfg/googlenet.cfg", gpu, TN_PRECISION_FP32);
+    assert_true(fake->launches > 100);
+    assert_true(fabs(here.loss - there.loss) <= 1e-4 * here.loss);
+    for (size_t i = 0; i < 2 * here.n_out; i++) assert_float_equal(here.out[i], there.out[i], 1e-4);
+    assert_true(gradients_apart(&here, &there) <= 1e-2);
+    done(&here);
+    done(&there);
+    tn_gpu_close(gpu);
+    tn_fake_gpu_remove();
+}
+
 static tn_status create(tn_net *net, tn_gpu *gpu, int update_batch) {
     tn_mirror *mirror;
     must(tn_mirror_create(gpu, net->param, net->plan.n_params, true, &mirror));
@@ -228,6 +270,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(staged_nets_have_the_bits_of_the_processor),
         cmocka_unit_test(staged_bf16_is_near),
+        cmocka_unit_test(nets_with_kernels_are_near),
         cmocka_unit_test(says_which_subdivisions_fit),
         cmocka_unit_test(a_failure_names_its_op),
     };
