@@ -1,6 +1,7 @@
 /* Pooling: every kernel against the reference, and the reference against torch's figures. */
 #include "layers/ops/pool_kernels.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/op_there.h"
 #include "tests/support/small_op.h"
 
 #include <math.h>
@@ -42,6 +43,10 @@ static void random_shapes_agree(void **state) {
         c.in[0] = tn_random_pitch(&rng, in);
         c.out = tn_random_pitch(&rng, out);
         tn_expect_agreement(&c, seed);
+    }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_pool_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_pool_backward_cuda) > SHAPES / 2);
     }
     if (!__builtin_cpu_supports("avx2")) return;
     assert_true(tn_harness_served(&tn_pool_forward_avx2) > SHAPES / 2);
