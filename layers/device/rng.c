@@ -1,31 +1,11 @@
 #include "layers/device/rng.h"
 
+#include "layers/device/philox.h"
+
 #include <math.h>
 
-/* Multipliers and Weyl increments of Philox4x32 (Salmon et al. 2011, table 2 and section 3.3). */
-#define MULTIPLIER_0 0xD2511F53u
-#define MULTIPLIER_1 0xCD9E8D57u
-#define WEYL_0       0x9E3779B9u
-#define WEYL_1       0xBB67AE85u
-
-enum { ROUNDS = 10 };
-
 void tn_philox(uint64_t key, const uint32_t counter[4], uint32_t out[4]) {
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t p0 = (uint64_t)MULTIPLIER_0 * c0, p1 = (uint64_t)MULTIPLIER_1 * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += WEYL_0;
-        k1 += WEYL_1;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+    tn_philox_block(key, counter, out);
 }
 
 uint64_t tn_rng_key(uint64_t seed, tn_rng_purpose purpose) {

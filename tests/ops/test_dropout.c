@@ -1,6 +1,7 @@
 /* Dropout: every kernel against the reference and against the function that names the mask. */
 #include "layers/ops/dropout_kernels.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/op_there.h"
 #include "tests/support/small_op.h"
 
 #include <math.h>
@@ -26,6 +27,10 @@ static void random_shapes_agree(void **state) {
         c.in[0] = tn_random_pitch(&rng, shape);
         c.out = tn_random_pitch(&rng, shape);
         tn_expect_agreement(&c, seed);
+    }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_dropout_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_dropout_backward_cuda) > SHAPES / 2);
     }
     assert_true(tn_harness_served(&tn_dropout_forward_avx2) > SHAPES / 2 ||
                 !__builtin_cpu_supports("avx2"));
