@@ -2,6 +2,7 @@
  * another program. */
 #include "layers/ops/norm_act_kernels.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/op_there.h"
 #include "tests/support/small_op.h"
 
 #include <math.h>
@@ -49,6 +50,10 @@ static void random_shapes_agree(void **state) {
         if (a.activation == TN_STAIR) continue;
         c.tolerance = 2e-5;
         tn_expect_agreement(&c, seed);
+    }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_norm_act_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_norm_act_backward_cuda) > SHAPES / 2);
     }
     assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > SHAPES / 4 ||
                 !__builtin_cpu_supports("avx2"));

@@ -47,6 +47,10 @@ void tn_there_round(tn_world *w, tn_there_way way) {
     if (in_halves(way, w->c, true)) round_view(&w->run.dout);
 }
 
+void tn_there_round_out(tn_world *w, tn_there_way way) {
+    if (in_halves(way, w->c, true)) round_view(&w->run.out);
+}
+
 /* ---- copies there ---- */
 
 typedef struct twin {
