@@ -5,18 +5,19 @@
 TN_GPU_SOURCE(norm_act);
 
 /* How a map is shared out: to threads of `width` channels, to blocks of `part_pixels` pixels, whole
- * chunks of their threads. The same in every run: results do not depend on the GPU. */
+ * chunks of their threads. The same in every run on a GPU of the same size. */
 typedef struct share {
     tn_cuda_map map;
     unsigned part_pixels, parts;
 } share;
 
-static share share_of(const tn_tensor *t, int width) {
+static share share_of(const tn_gpu *gpu, const tn_tensor *t, int width) {
     const size_t pixels = tn_pixels(t);
     share s = {.map = tn_cuda_map_of(t->c, width, pixels)};
     const size_t chunk = (size_t)s.map.block.y * TN_NORM_CHUNK;
     const size_t chunks = (pixels + chunk - 1) / chunk;
-    const size_t most = s.map.grid.y < TN_NORM_BLOCKS ? TN_NORM_BLOCKS / s.map.grid.y : 1;
+    const size_t blocks = (size_t)tn_gpu_limits_of(gpu)->processors * TN_NORM_WAVES;
+    const size_t most = s.map.grid.y < blocks ? blocks / s.map.grid.y : 1;
     s.part_pixels = (unsigned)((chunks + most - 1) / most * chunk);
     s.parts = (unsigned)((pixels + s.part_pixels - 1) / s.part_pixels);
     s.map.grid.x = s.parts;
@@ -24,8 +25,8 @@ static share share_of(const tn_tensor *t, int width) {
 }
 
 /* Scratch is the parts' moments or sums, then the rows. Which width it will be, addresses say. */
-static size_t part_bytes(const tn_tensor *t) {
-    const size_t one = share_of(t, 1).parts, four = share_of(t, 4).parts;
+static size_t part_bytes(const tn_gpu *gpu, const tn_tensor *t) {
+    const size_t one = share_of(gpu, t, 1).parts, four = share_of(gpu, t, 4).parts;
     return (one > four ? one : four) * (size_t)t->c * sizeof(tn_norm_part);
 }
 
@@ -33,7 +34,8 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     if (!tn_gpu_has(r->gpu, &norm_act_source) || !tn_cuda_map_fits(&r->out)) return TN_REFUSED;
     if (r->op->n_in > TN_NORM_INPUTS) return TN_REFUSED;
     TN_TRY(tn_norm_act_prepare(r));
-    k->scratch_bytes = part_bytes(&r->out) + TN_NORM_ROWS * (size_t)r->out.c * sizeof(float);
+    k->scratch_bytes =
+        part_bytes(r->gpu, &r->out) + TN_NORM_ROWS * (size_t)r->out.c * sizeof(float);
     return TN_OK;
 }
 
@@ -79,7 +81,7 @@ static tn_norm_act_args args_of(const tn_op_run *r, const tn_kernel_run *k) {
     }
     if (a.batch) a.saved = tn_norm_saved_in(r->save, r->out.c);
     a.part = k->scratch;
-    a.row = (float *)((char *)k->scratch + part_bytes(&r->out));
+    a.row = (float *)((char *)k->scratch + part_bytes(r->gpu, &r->out));
     return a;
 }
 
@@ -114,7 +116,7 @@ typedef struct passes {
 static passes passes_of(const tn_op_run *r, const tn_kernel_run *k) {
     passes p = {.args = args_of(r, k)};
     p.four = takes_four(&p.args);
-    const share s = share_of(&r->out, p.four ? 4 : 1);
+    const share s = share_of(r->gpu, &r->out, p.four ? 4 : 1);
     p.args.part_pixels = s.part_pixels;
     p.args.parts = (p.args.count + s.part_pixels - 1) / s.part_pixels;
     p.writes = p.sums = s.map;

@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 enum {
-    TN_NORM_INPUTS = 8,    /* with more, the processor serves */
-    TN_NORM_CHUNK = 8,     /* pixels that a thread holds in registers at once */
-    TN_NORM_BLOCKS = 1024, /* of a launch at most: some waves of the largest GPU */
+    TN_NORM_INPUTS = 8, /* with more, the processor serves */
+    TN_NORM_CHUNK = 8,  /* pixels that a thread holds in registers at once */
+    TN_NORM_WAVES = 8,  /* blocks for each processor of the GPU, at most */
 };
 
 /* What the activation's slope is told from, backward. */
