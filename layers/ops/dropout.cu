@@ -2,7 +2,7 @@
 #include "layers/ops/dropout_cuda.h"
 
 #include "layers/device/map.cuh"
-#include "layers/device/philox.h"
+#include "layers/device/rng.h"
 
 /* word[which], without an address: the words stay in registers. */
 TN_DEVICE uint32_t pick(const uint32_t word[4], size_t which) {
@@ -30,7 +30,7 @@ TN_KERNEL(tn_dropout_move, TN_MAP_THREADS, tn_dropout_args a) {
                 has = true;
                 const uint32_t counter[4] = {block, a.stream.sample + n, a.stream.layer,
                                              a.stream.step};
-                tn_philox_block(a.stream.key, counter, word);
+                tn_philox(a.stream.key, counter, word);
             }
             if (a.drops) {
                 const bool kept = pick(word, element % 4) >= a.stream.threshold;
