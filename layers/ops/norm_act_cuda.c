@@ -17,7 +17,8 @@ static share share_of(const tn_gpu *gpu, const tn_tensor *t, int width) {
     const size_t chunk = (size_t)s.map.block.y * TN_NORM_CHUNK;
     const size_t chunks = (pixels + chunk - 1) / chunk;
     const size_t blocks = (size_t)tn_gpu_limits_of(gpu)->processors * TN_NORM_WAVES;
-    const size_t most = s.map.grid.y < blocks ? blocks / s.map.grid.y : 1;
+    const size_t across = s.map.grid.y;
+    const size_t most = across > 0 && across < blocks ? blocks / across : 1;
     s.part_pixels = (unsigned)((chunks + most - 1) / most * chunk);
     s.parts = (unsigned)((pixels + s.part_pixels - 1) / s.part_pixels);
     s.map.grid.x = s.parts;
