@@ -33,6 +33,7 @@ static unsigned keeps(const tn_op *op) {
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_dropout_forward_cuda,
     &tn_dropout_forward_avx2,
 #endif
     &tn_dropout_forward_ref,
@@ -41,6 +42,7 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_dropout_backward_cuda,
     &tn_dropout_backward_avx2,
 #endif
     &tn_dropout_backward_ref,

@@ -13,6 +13,8 @@ extern const tn_kernel tn_dropout_backward_ref;
 #ifndef TN_REAL_DOUBLE
 extern const tn_kernel tn_dropout_forward_avx2;
 extern const tn_kernel tn_dropout_backward_avx2;
+extern const tn_kernel tn_dropout_forward_cuda;
+extern const tn_kernel tn_dropout_backward_cuda;
 #endif
 
 /* Philox key and the counter words that all elements of a sample share: the counter is

@@ -2,8 +2,6 @@
 
 #include "layers/ops/elements.h"
 
-#include <math.h>
-
 tn_status tn_norm_act_prepare(tn_op_run *r) {
     if (!tn_norm_uses_batch(r)) return TN_OK;
     const tn_tensor *x = &r->in[0];
@@ -27,17 +25,16 @@ tn_status tn_norm_act_count(const tn_op_run *r, size_t *count) {
 void tn_norm_act_running(const tn_op_run *r, int c, double *mean, double *inv_std) {
     const double variance = (double)r->param[TN_NORM_VARIANCE]->value[c];
     *mean = (double)r->param[TN_NORM_MEAN]->value[c];
-    *inv_std = 1 / sqrt(variance + (double)TN_BATCH_NORM_EPS);
+    *inv_std = tn_norm_inv_std(variance);
 }
 
 static void move(tn_real *running, double towards) {
-    const double momentum = (double)TN_BATCH_NORM_MOMENTUM;
-    *running = (tn_real)((1 - momentum) * (double)*running + momentum * towards);
+    *running = tn_norm_running(*running, towards);
 }
 
 void tn_norm_act_settle(tn_op_run *r, int c, tn_moments m, double *mean, double *inv_std) {
     *mean = m.mean;
-    *inv_std = 1 / sqrt(m.m2 / m.count + (double)TN_BATCH_NORM_EPS);
+    *inv_std = tn_norm_inv_std(m.m2 / m.count);
     move(r->param[TN_NORM_MEAN]->value + c, m.mean);
     move(r->param[TN_NORM_VARIANCE]->value + c, m.m2 / (m.count - 1));
 }
@@ -81,6 +78,7 @@ static tn_status merge(const tn_op *op, const tn_op *reader, tn_arena *arena, tn
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_norm_act_forward_cuda,
     &tn_norm_act_forward_avx2,
 #endif
     &tn_norm_act_forward_ref,
@@ -89,6 +87,7 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_norm_act_backward_cuda,
     &tn_norm_act_backward_avx2,
 #endif
     &tn_norm_act_backward_ref,

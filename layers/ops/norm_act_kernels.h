@@ -2,7 +2,10 @@
 #ifndef TN_OPS_NORM_ACT_KERNELS_H
 #define TN_OPS_NORM_ACT_KERNELS_H
 
+#include "layers/device/both.h"
 #include "layers/ops/norm_act.h"
+
+#include <math.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,6 +18,8 @@ extern const tn_kernel tn_norm_act_backward_ref;
 #ifndef TN_REAL_DOUBLE
 extern const tn_kernel tn_norm_act_forward_avx2;
 extern const tn_kernel tn_norm_act_backward_avx2;
+extern const tn_kernel tn_norm_act_forward_cuda;
+extern const tn_kernel tn_norm_act_backward_cuda;
 #endif
 
 /* Places in r->param. */
@@ -50,6 +55,16 @@ static inline tn_moments tn_moments_merged(tn_moments a, tn_moments b) {
         .mean = a.mean + apart * (b.count / count),
         .m2 = a.m2 + b.m2 + apart * apart * (a.count * b.count / count),
     };
+}
+
+TN_BOTH double tn_norm_inv_std(double variance) {
+    return 1 / sqrt(variance + (double)TN_BATCH_NORM_EPS);
+}
+
+/* A running statistic, moved towards the mini-batch's. */
+TN_BOTH tn_real tn_norm_running(tn_real running, double towards) {
+    const double momentum = (double)TN_BATCH_NORM_MOMENTUM;
+    return (tn_real)((1 - momentum) * (double)running + momentum * towards);
 }
 
 /* True when the mini-batch's own statistics normalise. */

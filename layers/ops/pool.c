@@ -28,6 +28,7 @@ static unsigned keeps(const tn_op *op) {
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_pool_forward_cuda,
     &tn_pool_forward_avx2,
 #endif
     &tn_pool_forward_ref,
@@ -36,6 +37,7 @@ static const tn_kernel *const forward[] = {
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
+    &tn_pool_backward_cuda,
     &tn_pool_backward_avx2,
 #endif
     &tn_pool_backward_ref,

@@ -118,21 +118,6 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
 
 /* ---- backward ---- */
 
-/* Output positions [begin, end) whose windows cover input position i. */
-static tn_pool_range covering(tn_pool_type type, int i, int size, int stride, int before,
-                              int outputs, int extent) {
-    tn_pool_range o = {0};
-    if (type == TN_POOL_ADAPTIVE) {
-        o.begin = (int)((int64_t)i * outputs / extent);
-        o.end = (int)(((int64_t)(i + 1) * outputs + extent - 1) / extent);
-        return o;
-    }
-    const int first = i + before - size + 1, last = (i + before) / stride + 1;
-    o.begin = first <= 0 ? 0 : (first + stride - 1) / stride;
-    o.end = last > outputs ? outputs : last;
-    return o;
-}
-
 /* What one output pixel gives to the input pixel in hand: its gradient where the maximum was
  * `place`, or `weight` times it. */
 typedef struct gift {
@@ -191,9 +176,9 @@ static inline void backward_pixel(const tn_op_run *r, size_t pixel, bool max) {
     const size_t w = (size_t)din->w, h = (size_t)din->h;
     const int n = (int)(pixel / w / h), y = (int)(pixel / w % h), x = (int)(pixel % w);
     const tn_pool_range rows =
-        covering(a->type, y, a->size_y, a->stride_y, a->before_y, r->dout.h, din->h);
+        tn_pool_covering(a->type, y, a->size_y, a->stride_y, a->before_y, r->dout.h, din->h);
     const tn_pool_range columns =
-        covering(a->type, x, a->size_x, a->stride_x, a->before_x, r->dout.w, din->w);
+        tn_pool_covering(a->type, x, a->size_x, a->stride_x, a->before_x, r->dout.w, din->w);
     gift gifts[AT_ONCE];
     int count = 0;
     bool add = r->accumulate[0];

@@ -3,6 +3,7 @@
 #define TN_OPS_POOL_KERNELS_H
 
 #include "layers/ops/pool.h"
+#include "layers/ops/pool_windows.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,28 +14,9 @@ extern const tn_kernel tn_pool_backward_ref;
 #ifndef TN_REAL_DOUBLE
 extern const tn_kernel tn_pool_forward_avx2;
 extern const tn_kernel tn_pool_backward_avx2;
+extern const tn_kernel tn_pool_forward_cuda;
+extern const tn_kernel tn_pool_backward_cuda;
 #endif
-
-/* Cells [begin, end) of one axis that output position `o` covers; those outside the map are left
- * out. `start` is where the window begins, outside or not. */
-typedef struct tn_pool_range {
-    int start, begin, end;
-} tn_pool_range;
-
-static inline tn_pool_range tn_pool_window(int o, int size, int stride, int before, int extent) {
-    tn_pool_range w;
-    w.start = o * stride - before;
-    w.begin = w.start < 0 ? 0 : w.start;
-    w.end = w.start + size > extent ? extent : w.start + size;
-    return w;
-}
-
-static inline tn_pool_range tn_pool_adaptive(int o, int outputs, int extent) {
-    tn_pool_range w;
-    w.begin = w.start = (int)((int64_t)o * extent / outputs);
-    w.end = (int)(((int64_t)(o + 1) * extent + outputs - 1) / outputs);
-    return w;
-}
 
 static inline tn_pool_range tn_pool_rows(const tn_op_run *r, int y) {
     const tn_pool_attr *a = (const tn_pool_attr *)r->op->attr;

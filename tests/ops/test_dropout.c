@@ -1,7 +1,7 @@
 /* Dropout: every kernel against the reference and against the function that names the mask. */
 #include "layers/ops/dropout_kernels.h"
 #include "tests/support/op_cases.h"
-#include "tests/support/small_op.h"
+#include "tests/support/small_there.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,6 +27,10 @@ static void random_shapes_agree(void **state) {
         c.out = tn_random_pitch(&rng, shape);
         tn_expect_agreement(&c, seed);
     }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_dropout_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_dropout_backward_cuda) > SHAPES / 2);
+    }
     assert_true(tn_harness_served(&tn_dropout_forward_avx2) > SHAPES / 2 ||
                 !__builtin_cpu_supports("avx2"));
 }
@@ -39,8 +43,8 @@ static void run(tn_small_op *s, const tn_dropout_attr *a, const char *kernel, tn
     s->step = (tn_step){.seed = 11, .step = 0x100000007u, .n_valid = n, .first_sample = 4};
     s->in[0] = s->r.out = tn_dense(x, n, h, w, c);
     s->r.out.data = out;
-    assert_int_equal(tn_small_prepare(s, kernel), TN_OK);
-    assert_int_equal(tn_op_forward(&s->r), TN_OK);
+    assert_int_equal(tn_small_choose(s, kernel), TN_OK);
+    assert_int_equal(tn_small_forward(s), TN_OK);
     tn_small_close(s);
 }
 
@@ -48,12 +52,13 @@ static void mask_is_as_named(void **state) {
     (void)state;
     static const tn_dropout_attr a = {0.3};
     static const int shapes[][3] = {{1, 1, 37}, {5, 6, 37}, {4, 4, 9}, {5, 5, 8}};
-    for (int i = 0; i < 8; i++) {
-        const int *d = shapes[i / 2], h = d[0], w = d[1], c = d[2];
+    const int kernels = tn_small_n_kernels();
+    for (int i = 0; i < 4 * kernels; i++) {
+        const int *d = shapes[i / kernels], h = d[0], w = d[1], c = d[2];
         tn_small_op s;
         tn_real x[MOST], out[MOST];
         for (int j = 0; j < MOST; j++) x[j] = 1;
-        run(&s, &a, i % 2 ? "avx2" : "ref", x, out, N, h, w, c);
+        run(&s, &a, tn_small_kernels[i % kernels], x, out, N, h, w, c);
         for (int n = 0; n < N; n++)
             for (int e = 0; e < h * w * c; e++) {
                 const bool kept = tn_dropout_keeps(&s.step, 7, 4 + n, (uint32_t)e, 0.3);
@@ -93,7 +98,7 @@ static void splits_change_nothing(void **state) {
     tn_real x[2 * C], whole[2 * C], half[C];
     tn_small_op s;
     for (int i = 0; i < 2 * C; i++) x[i] = (tn_real)(i + 1);
-    run(&s, &a, NULL, x, whole, 2, 1, 1, C);
+    run(&s, &a, "avx2", x, whole, 2, 1, 1, C);
     tn_small_open(&s, &tn_op_dropout, &a, TN_TRAIN, 1, 0);
     s.step = (tn_step){.seed = 11, .step = 0x100000007u, .n_valid = 1, .first_sample = 5};
     s.in[0] = s.r.out = tn_dense(x + C, 1, 1, 1, C);

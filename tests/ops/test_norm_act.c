@@ -2,7 +2,7 @@
  * another program. */
 #include "layers/ops/norm_act_kernels.h"
 #include "tests/support/op_cases.h"
-#include "tests/support/small_op.h"
+#include "tests/support/small_there.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -49,6 +49,10 @@ static void random_shapes_agree(void **state) {
         if (a.activation == TN_STAIR) continue;
         c.tolerance = 2e-5;
         tn_expect_agreement(&c, seed);
+    }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_norm_act_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_norm_act_backward_cuda) > SHAPES / 2);
     }
     assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > SHAPES / 4 ||
                 !__builtin_cpu_supports("avx2"));
@@ -130,11 +134,9 @@ static void expect_values(const char *what, const tn_real *got, const double *wa
             fail_msg("%s[%d]: %.9g, not %.9g", what, i, (double)got[i], want[i]);
 }
 
-static const char *const kernels[] = {"ref", "avx2"};
-
 static void expect_known_training(known *k) {
-    assert_int_equal(tn_op_forward(&k->s.r), TN_OK);
-    assert_int_equal(tn_op_backward(&k->s.r), TN_OK);
+    assert_int_equal(tn_small_forward(&k->s), TN_OK);
+    assert_int_equal(tn_small_backward(&k->s), TN_OK);
     expect_values("out", k->out, known_out, VALUES);
     expect_values("dx", k->dx, known_dx, VALUES);
     expect_values("dskip", k->dskip, known_dskip, VALUES);
@@ -147,10 +149,10 @@ static void expect_known_training(known *k) {
 
 static void batch_norm_equals_torch(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tn_small_n_kernels(); i++) {
         known k;
         open_known(&k, TN_TRAIN, 2);
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_OK);
         expect_known_training(&k);
         tn_small_close(&k.s);
     }
@@ -159,12 +161,12 @@ static void batch_norm_equals_torch(void **state) {
 /* A last mini-batch that is filled up must learn what its samples alone would have taught. */
 static void padding_does_not_count(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tn_small_n_kernels(); i++) {
         known k;
         open_known(&k, TN_TRAIN, 4);
         for (int j = VALUES; j < 2 * VALUES; j++) k.x[j] = k.skip[j] = 77;
         k.s.step.n_valid = 2;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_OK);
         expect_known_training(&k);
         for (int j = VALUES; j < 2 * VALUES; j++) assert_true(k.dx[j] == 0);
         tn_small_close(&k.s);
@@ -172,9 +174,9 @@ static void padding_does_not_count(void **state) {
         open_known(&k, TN_TRAIN, 2);
         memset(k.dout, 0, sizeof k.dout);
         k.s.step.n_valid = 0;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_OK);
-        assert_int_equal(tn_op_forward(&k.s.r), TN_OK);
-        assert_int_equal(tn_op_backward(&k.s.r), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_OK);
+        assert_int_equal(tn_small_forward(&k.s), TN_OK);
+        assert_int_equal(tn_small_backward(&k.s), TN_OK);
         expect_values("out", k.out, known_infer, VALUES);
         assert_true(k.value[2][0] == (tn_real)0.5 && k.grad[0][0] == 0 && k.grad[1][0] == 0);
         tn_small_close(&k.s);
@@ -183,13 +185,14 @@ static void padding_does_not_count(void **state) {
 
 static void running_statistics_normalise(void **state) {
     (void)state;
-    for (int i = 0; i < 6; i++) {
+    const int kernels = tn_small_n_kernels();
+    for (int i = 0; i < 3 * kernels; i++) {
         const tn_mode modes[] = {TN_INFER, TN_GRAD_FIXED_STATS, TN_TRAIN};
         known k;
-        open_known(&k, modes[i / 2], 2);
+        open_known(&k, modes[i / kernels], 2);
         if (k.s.r.mode == TN_TRAIN) k.s.r.wants_params = false; /* frozen */
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i % 2]), TN_OK);
-        assert_int_equal(tn_op_forward(&k.s.r), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i % kernels]), TN_OK);
+        assert_int_equal(tn_small_forward(&k.s), TN_OK);
         expect_values("out", k.out, known_infer, VALUES);
         assert_true(k.value[2][0] == (tn_real)0.5 && k.value[3][2] == (tn_real)0.25);
         assert_int_equal(k.s.param[TN_NORM_MEAN].version, 0);
@@ -199,23 +202,23 @@ static void running_statistics_normalise(void **state) {
 
 static void one_value_a_channel_is_an_error(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tn_small_n_kernels(); i++) {
         known k;
         open_known(&k, TN_TRAIN, 1);
         tn_tensor *all[] = {&k.s.in[0],  &k.s.in[1], &k.s.din[0],
                             &k.s.din[1], &k.s.r.out, &k.s.r.dout};
         for (int j = 0; j < 6; j++) all[j]->h = all[j]->w = 1;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_FAIL);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_FAIL);
         assert_non_null(strstr(tn_error(), "7.op: one value a channel"));
         k.s.r.wants_params = false;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_OK);
         tn_small_close(&k.s);
         /* The same found out late: one valid sample in a larger mini-batch. */
         open_known(&k, TN_TRAIN, 2);
         for (int j = 0; j < 6; j++) all[j]->h = all[j]->w = 1;
         k.s.step.n_valid = 1;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i]), TN_OK);
-        assert_int_equal(tn_op_forward(&k.s.r), TN_FAIL);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i]), TN_OK);
+        assert_int_equal(tn_small_forward(&k.s), TN_FAIL);
         assert_non_null(strstr(tn_error(), "7.op: one value a channel"));
         tn_small_close(&k.s);
     }
@@ -233,7 +236,7 @@ static void variance_survives_a_large_mean(void **state) {
     assert_true(x && out);
     tn_rng rng = tn_rng_stream(3, TN_RNG_SYNTH, 0, 0, 0);
     for (int i = 0; i < MANY * WIDE; i++) x[i] = (tn_real)(1e4 + 1e-2 * tn_rng_normal(&rng));
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tn_small_n_kernels(); i++) {
         tn_small_op s;
         tn_real value[4][WIDE], grad[2][WIDE] = {{0}};
         tn_small_open(&s, &tn_op_norm_act, &attr, TN_TRAIN, 1, 4);
@@ -246,8 +249,8 @@ static void variance_survives_a_large_mean(void **state) {
         s.param[1].grad = grad[1];
         s.in[0] = tn_dense(x, 1, MANY, 1, WIDE);
         s.r.out = tn_dense(out, 1, MANY, 1, WIDE);
-        assert_int_equal(tn_small_prepare(&s, kernels[i]), TN_OK);
-        assert_int_equal(tn_op_forward(&s.r), TN_OK);
+        assert_int_equal(tn_small_choose(&s, tn_small_kernels[i]), TN_OK);
+        assert_int_equal(tn_small_forward(&s), TN_OK);
         for (int c = 0; c < WIDE; c++) {
             double mean = 0, m2 = 0, sum = 0;
             for (int p = 0; p < MANY; p++) mean += (double)x[p * WIDE + c] / MANY;
@@ -268,12 +271,13 @@ static void variance_survives_a_large_mean(void **state) {
 
 static void nan_is_seen(void **state) {
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    const int kernels = tn_small_n_kernels();
+    for (int i = 0; i < 2 * kernels; i++) {
         known k;
-        open_known(&k, i / 2 ? TN_TRAIN : TN_INFER, 2);
+        open_known(&k, i / kernels ? TN_TRAIN : TN_INFER, 2);
         k.x[4] = (tn_real)NAN;
-        assert_int_equal(tn_small_prepare(&k.s, kernels[i % 2]), TN_OK);
-        assert_int_equal(tn_op_forward(&k.s.r), TN_OK);
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i % kernels]), TN_OK);
+        assert_int_equal(tn_small_forward(&k.s), TN_OK);
         assert_true(isnan(k.out[4]));
         tn_small_close(&k.s);
     }

@@ -1,7 +1,7 @@
 /* Pooling: every kernel against the reference, and the reference against torch's figures. */
 #include "layers/ops/pool_kernels.h"
 #include "tests/support/op_cases.h"
-#include "tests/support/small_op.h"
+#include "tests/support/small_there.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,6 +42,10 @@ static void random_shapes_agree(void **state) {
         c.in[0] = tn_random_pitch(&rng, in);
         c.out = tn_random_pitch(&rng, out);
         tn_expect_agreement(&c, seed);
+    }
+    if (tn_there_gpu()) {
+        assert_true(tn_harness_served(&tn_pool_forward_cuda) > SHAPES / 2);
+        assert_true(tn_harness_served(&tn_pool_backward_cuda) > SHAPES / 2);
     }
     if (!__builtin_cpu_supports("avx2")) return;
     assert_true(tn_harness_served(&tn_pool_forward_avx2) > SHAPES / 2);
@@ -103,26 +107,26 @@ static const struct {
       0, 7, 8, 0, 5, 0, 0, 0, 0, 0, 9, 0, 0, 10, 0, 11, 12}},
 };
 
-static const char *const kernels[] = {"ref", "avx2"};
-
 static void pools_equal_torch(void **state) {
     (void)state;
-    for (size_t i = 0; i < 2 * sizeof known / sizeof *known; i++) {
+    const size_t kernels = (size_t)tn_small_n_kernels(), shapes = sizeof known / sizeof *known;
+    for (size_t i = 0; i < kernels * shapes; i++) {
+        const size_t shape = i / kernels;
         tn_small_op s;
         tn_real x[35], out[24], dout[24], dx[35];
         memcpy(x, image, sizeof image);
         for (int j = 0; j < 24; j++) dout[j] = (tn_real)(j + 1);
-        tn_small_open(&s, &tn_op_pool, &known[i / 2].attr, TN_TRAIN, 1, 0);
+        tn_small_open(&s, &tn_op_pool, &known[shape].attr, TN_TRAIN, 1, 0);
         s.in[0] = tn_dense(x, 1, 5, 7, 1);
         s.din[0] = tn_dense(dx, 1, 5, 7, 1);
-        s.r.out = tn_dense(out, 1, known[i / 2].h, known[i / 2].w, 1);
-        s.r.dout = tn_dense(dout, 1, known[i / 2].h, known[i / 2].w, 1);
-        assert_int_equal(tn_small_prepare(&s, kernels[i % 2]), TN_OK);
-        assert_int_equal(tn_op_forward(&s.r), TN_OK);
-        assert_int_equal(tn_op_backward(&s.r), TN_OK);
-        for (int j = 0; j < known[i / 2].h * known[i / 2].w; j++)
-            assert_true(fabs((double)out[j] - known[i / 2].out[j]) < 1e-6);
-        for (int j = 0; j < 35; j++) assert_true(fabs((double)dx[j] - known[i / 2].dx[j]) < 2e-6);
+        s.r.out = tn_dense(out, 1, known[shape].h, known[shape].w, 1);
+        s.r.dout = tn_dense(dout, 1, known[shape].h, known[shape].w, 1);
+        assert_int_equal(tn_small_choose(&s, tn_small_kernels[i % kernels]), TN_OK);
+        assert_int_equal(tn_small_forward(&s), TN_OK);
+        assert_int_equal(tn_small_backward(&s), TN_OK);
+        for (int j = 0; j < known[shape].h * known[shape].w; j++)
+            assert_true(fabs((double)out[j] - known[shape].out[j]) < 1e-6);
+        for (int j = 0; j < 35; j++) assert_true(fabs((double)dx[j] - known[shape].dx[j]) < 2e-6);
         tn_small_close(&s);
     }
 }
@@ -137,7 +141,7 @@ static void nan_and_ties(void **state) {
                               3,   3,   nan, nan, 3, 3, low, -1, 0, /* cell 2 */
                               4,   4,   1,   nan, 2, 4, low, -3, 0};
     static const int place[9] = {0, 1, 2, 0, 0, 3, 0, 0, 0};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tn_small_n_kernels(); i++) {
         tn_small_op s;
         tn_real in[4 * 9], out[9], dout[9], dx[4 * 9];
         memcpy(in, x, sizeof in);
@@ -147,9 +151,9 @@ static void nan_and_ties(void **state) {
         s.din[0] = tn_dense(dx, 1, 2, 2, 9);
         s.r.out = tn_dense(out, 1, 1, 1, 9);
         s.r.dout = tn_dense(dout, 1, 1, 1, 9);
-        assert_int_equal(tn_small_prepare(&s, kernels[i]), TN_OK);
-        assert_int_equal(tn_op_forward(&s.r), TN_OK);
-        assert_int_equal(tn_op_backward(&s.r), TN_OK);
+        assert_int_equal(tn_small_choose(&s, tn_small_kernels[i]), TN_OK);
+        assert_int_equal(tn_small_forward(&s), TN_OK);
+        assert_int_equal(tn_small_backward(&s), TN_OK);
         for (int c = 0; c < 9; c++) {
             assert_int_equal(isnan(out[c]) != 0, c < 4);
             for (int cell = 0; cell < 4; cell++)

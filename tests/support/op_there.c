@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 64 };
+enum { GUARD = 64, ALIGN = 256 };
 
 tn_gpu *tn_there_gpu(void) {
     static tn_gpu *gpu;
@@ -53,20 +53,28 @@ void tn_there_round(tn_world *w, tn_there_way way) {
     if (in_halves(way, w->c, true)) round_view(&w->run.dout);
 }
 
+void tn_there_round_out(tn_world *w, tn_there_way way) {
+    if (in_halves(way, w->c, true)) round_view(&w->run.out);
+}
+
 /* ---- copies there ---- */
 
 typedef struct twin {
     const tn_world_block *block;
-    char *there;
-    unsigned char *sent; /* what was copied there */
-    size_t bytes;        /* there, guards included */
+    size_t at;    /* from the beginning of all twins' memory */
+    size_t bytes; /* there, guards included */
     bool halves;
 } twin;
 
+/* One piece of memory holds all twins, their guards in between: calls of a driver are slow. */
 typedef struct there {
     tn_gpu *gpu;
     twin twin[TN_WORLD_BLOCKS];
     int n;
+    char *memory;        /* there */
+    unsigned char *sent; /* what was copied there */
+    unsigned char *got;  /* and back */
+    size_t bytes;
     double *loss;
     tn_op_run run;
     tn_tensor in[TN_HARNESS_INPUTS], din[TN_HARNESS_INPUTS];
@@ -92,7 +100,7 @@ static void *translate(const there *t, const void *address) {
     const twin *tw = twin_of(t, address);
     if (!tw) abort();
     const size_t offset = (size_t)((const unsigned char *)address - tw->block->raw);
-    return tw->there + (tw->halves ? offset / 2 : offset);
+    return t->memory + tw->at + (tw->halves ? offset / 2 : offset);
 }
 
 static void mark_halves(there *t, const tn_tensor *view) {
@@ -109,35 +117,27 @@ static tn_bf16 narrowed(const unsigned char *at) {
     return tn_bf16_from_float(x);
 }
 
-static tn_status send(there *t, twin *tw) {
+static void pack(const there *t, const twin *tw) {
     const size_t raw = raw_bytes(tw->block);
-    tw->bytes = tw->halves ? raw / 2 : raw;
-    tw->sent = malloc(tw->bytes);
-    if (!tw->sent) return tn_fail("out of memory");
-    memcpy(tw->sent, tw->block->raw, tw->bytes);
+    unsigned char *to = t->sent + tw->at;
+    if (!tw->halves) memcpy(to, tw->block->raw, raw);
     for (size_t i = 0; tw->halves && i < raw / sizeof(float); i++) {
         const tn_bf16 b = narrowed(tw->block->raw + i * sizeof(float));
-        memcpy(tw->sent + i * sizeof b, &b, sizeof b);
+        memcpy(to + i * sizeof b, &b, sizeof b);
     }
-    void *memory;
-    TN_TRY(tn_gpu_alloc(t->gpu, tw->bytes, "a test", &memory));
-    tw->there = memory;
-    return tn_gpu_copy_in(t->gpu, tw->there, tw->sent, tw->bytes, "a test");
 }
 
 /* Of bf16, what was not written stays as it is here. */
-static tn_status fetch(there *t, twin *tw) {
-    if (!tw->halves) return tn_gpu_copy_out(t->gpu, tw->block->raw, tw->there, tw->bytes, "a test");
-    tn_bf16 *got = malloc(tw->bytes);
-    if (!got) return tn_fail("out of memory");
-    const tn_status status = tn_gpu_copy_out(t->gpu, got, tw->there, tw->bytes, "a test");
-    for (size_t i = 0; status == TN_OK && i < tw->bytes / sizeof *got; i++) {
-        if (memcmp(&got[i], tw->sent + i * sizeof *got, sizeof *got) == 0) continue;
-        const float x = tn_bf16_to_float(got[i]);
+static void unpack(const there *t, const twin *tw) {
+    const unsigned char *sent = t->sent + tw->at, *got = t->got + tw->at;
+    if (!tw->halves) memcpy(tw->block->raw, got, tw->bytes);
+    for (size_t i = 0; tw->halves && i < tw->bytes / sizeof(tn_bf16); i++) {
+        tn_bf16 b;
+        if (memcmp(got + i * sizeof b, sent + i * sizeof b, sizeof b) == 0) continue;
+        memcpy(&b, got + i * sizeof b, sizeof b);
+        const float x = tn_bf16_to_float(b);
         memcpy(tw->block->raw + i * sizeof x, &x, sizeof x);
     }
-    free(got);
-    return status;
 }
 
 /* ---- the op as its kernel sees it there ---- */
@@ -215,18 +215,30 @@ static tn_status open_there(there *t, tn_world *w, tn_there_way way) {
         mark_halves(t, &w->run.out);
         mark_halves(t, &w->run.dout);
     }
-    for (int i = 0; i < t->n; i++) TN_TRY(send(t, &t->twin[i]));
-    void *loss;
+    for (int i = 0; i < t->n; i++) {
+        twin *tw = &t->twin[i];
+        const size_t raw = raw_bytes(tw->block);
+        tw->bytes = tw->halves ? raw / 2 : raw;
+        tw->at = t->bytes;
+        t->bytes += (tw->bytes + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    t->sent = calloc(1, t->bytes);
+    t->got = malloc(t->bytes);
+    if (!t->sent || !t->got) return tn_fail("out of memory");
+    for (int i = 0; i < t->n; i++) pack(t, &t->twin[i]);
+    void *memory, *loss;
+    TN_TRY(tn_gpu_alloc(t->gpu, t->bytes, "a test", &memory));
+    t->memory = memory;
+    TN_TRY(tn_gpu_copy_in(t->gpu, memory, t->sent, t->bytes, "a test"));
     TN_TRY(tn_gpu_alloc(t->gpu, sizeof(double), "a loss", &loss));
     t->loss = loss;
     return tn_gpu_zero(t->gpu, loss, sizeof(double), "a loss");
 }
 
 static void close_there(there *t) {
-    for (int i = 0; i < t->n; i++) {
-        tn_gpu_free(t->gpu, t->twin[i].there);
-        free(t->twin[i].sent);
-    }
+    free(t->sent);
+    free(t->got);
+    tn_gpu_free(t->gpu, t->memory);
     tn_gpu_free(t->gpu, t->loss);
 }
 
@@ -236,7 +248,8 @@ static tn_status run_there(there *t, tn_world *w, tn_there_way way, tn_pass pass
     tn_kernel_run *k = &t->run.pass[pass];
     TN_TRY(k->kernel->run(&t->run, k));
     TN_TRY(tn_gpu_synchronize(t->gpu, k->kernel->name));
-    for (int i = 0; i < t->n; i++) TN_TRY(fetch(t, &t->twin[i]));
+    TN_TRY(tn_gpu_copy_out(t->gpu, t->got, t->memory, t->bytes, "a test"));
+    for (int i = 0; i < t->n; i++) unpack(t, &t->twin[i]);
     if (pass == TN_FORWARD)
         TN_TRY(tn_gpu_copy_out(t->gpu, &w->run.loss, t->loss, sizeof(double), "a loss"));
     for (int i = 0; i < w->c->n_param; i++) w->param[i].version = t->param[i].version;

@@ -19,6 +19,8 @@ typedef struct tn_there_way {
 
 /* Rounds a world's values to what its views can hold there. */
 void tn_there_round(tn_world *w, tn_there_way way);
+/* The same of what forward wrote, which backward reads: a clamp's slope turns on a last bit. */
+void tn_there_round_out(tn_world *w, tn_there_way way);
 
 /* The kernel's prepare and run, with views and addresses there. r->pass[pass].kernel is set. */
 tn_status tn_there_prepare(tn_world *w, tn_there_way way, tn_pass pass);

@@ -177,6 +177,36 @@ static void kernels_of_the_optimizer_have_them_too(void **unused) {
     gpu_has_the_bits_of_the_processor(true);
 }
 
+/* All that the GPU has kernels for in them, emulated: sums come in another order, so that last bits
+ * differ. Each parameter and running statistic is held to 1e-5 of the largest of its tensor. */
+static void kernels_train_as_the_processor_does(void **unused) {
+    (void)unused;
+    tn_fake_gpu *fake = tn_fake_gpu_install();
+    tn_emulate_install(fake);
+    tn_gpu *gpu;
+    must(tn_gpu_open(&(tn_gpu_options){0}, &gpu));
+    training here, there;
+    train(&here, "cfg/demo.cfg", TN_SGD, 2, 1, NULL);
+    train(&there, "cfg/demo.cfg", TN_SGD, 2, 1, &gpu);
+    assert_true(fake->launches > 0);
+    for (int u = 0; u < UPDATES; u++)
+        assert_true(fabs(here.loss[u] - there.loss[u]) < 1e-5 * here.loss[u]);
+    for (int i = 0; i < here.net->plan.n_params; i++) {
+        const tn_param *p = &here.net->param[i], *q = &there.net->param[i];
+        double largest = 0, apart = 0;
+        for (size_t k = 0; k < p->spec->count; k++) {
+            largest = fmax(largest, fabs((double)p->value[k]));
+            apart = fmax(apart, fabs((double)p->value[k] - (double)q->value[k]));
+        }
+        if (!(apart <= 1e-5 * largest))
+            fail_msg("%s: %g apart, the largest is %g", p->spec->name, apart, largest);
+    }
+    done(&here);
+    done(&there);
+    tn_gpu_close(gpu);
+    tn_fake_gpu_remove();
+}
+
 static void several_gpus_equal_subdivisions(void **unused) {
     (void)unused;
     tn_fake_gpu *fake = tn_fake_gpu_install();
@@ -252,6 +282,7 @@ int main(void) {
         cmocka_unit_test(statistics_are_those_of_rank_0),
         cmocka_unit_test(a_gpu_has_the_bits_of_the_processor),
         cmocka_unit_test(kernels_of_the_optimizer_have_them_too),
+        cmocka_unit_test(kernels_train_as_the_processor_does),
         cmocka_unit_test(several_gpus_equal_subdivisions),
         cmocka_unit_test(finds_what_is_not_finite),
         cmocka_unit_test(a_replica_that_fails_is_named),
