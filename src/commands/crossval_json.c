@@ -107,6 +107,7 @@ static bool add_settings(cJSON *root, const tn_crossval *c) {
     const tn_crossval_options *o = c->options;
     bool ok = add_command(root, c) && cJSON_AddStringToObject(root, "version", TN_VERSION);
     ok = ok && cJSON_AddStringToObject(root, "processor", tn_cpu_describe());
+    ok = ok && tn_json_count(root, "threads", (size_t)c->threads);
     ok = ok && cJSON_AddStringToObject(root, "precision", tn_precision_name(tn_device_precision()));
     ok = ok && add_text(root, "data", c->base.data_path) &&
          add_text(root, "cfg", o->train.model.cfg);

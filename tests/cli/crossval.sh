@@ -106,7 +106,7 @@ near(x['averaged'], auc(mean)); assert x['interval'][0] <= x['averaged'] <= x['i
 for got, want in zip(o['by_fold'], aucs): near(got['images']['auc'], want)
 for got, want in zip(o['by_repeat'], pooled): near(got['images']['auc'], want)
 assert o['choice'] == 'last' and o['folds'] == 3 and o['repeats'] == 2 and o['seed'] == 4
-assert o['command'][0] == 'crossval' and o['version'] and o['ema_alpha'] == .9
+assert o['command'][0] == 'crossval' and o['version'] and o['threads'] == 1 and o['ema_alpha'] == .9
 assert o['counts']['all']['images'] == len(mean) == sum(k['images'] for k in o['counts']['by_class'])
 assert sum(f['scored']['images'] for f in o['by_fold']) == 2 * len(mean)
 assert all(f['scored']['cases'] + f['train']['cases'] == o['counts']['all']['cases'] for f in o['by_fold'])
