@@ -24,6 +24,7 @@ static const command classifier_commands[] = {
     {"validcrop", tn_cmd_validcrop, "valid, each image squashed to the net's size"},
     {"calibrate", tn_cmd_calibrate, "makes probabilities honest, chooses an operating threshold"},
     {"compare", tn_cmd_compare, "says whether nets differ or whether it is noise"},
+    {"report", tn_cmd_report, "run folders as one page of HTML"},
     {"predict", tn_cmd_predict, "says how probable each class is for images"},
     {"test", tn_cmd_test, "every output for the images of the test list"},
     {"label", tn_cmd_label, "the class of each image of the test list"},
