@@ -11,33 +11,33 @@ enum { MOST_BYTES = 1 << 28, WHERE = 512 };
 
 static tn_status read_summary(const cJSON *record, const char *where, const char *name,
                               tn_summary *out) {
-    const cJSON *o = tn_json_object(record, name);
+    const cJSON *o = tn_json_get_object(record, name);
     if (!o) return tn_fail("%s: \"%s\" is missing or no object", where, name);
-    TN_TRY(tn_json_real(o, where, "loss", &out->loss));
-    TN_TRY(tn_json_real(o, where, "accuracy", &out->accuracy));
-    TN_TRY(tn_json_real(o, where, "f1", &out->f1));
-    TN_TRY(tn_json_real(o, where, "auc", &out->auc));
-    TN_TRY(tn_json_real(o, where, "balanced_accuracy", &out->balanced_accuracy));
-    TN_TRY(tn_json_real(o, where, "sensitivity", &out->sensitivity));
-    return tn_json_real(o, where, "specificity", &out->specificity);
+    TN_TRY(tn_json_get_real(o, where, "loss", &out->loss));
+    TN_TRY(tn_json_get_real(o, where, "accuracy", &out->accuracy));
+    TN_TRY(tn_json_get_real(o, where, "f1", &out->f1));
+    TN_TRY(tn_json_get_real(o, where, "auc", &out->auc));
+    TN_TRY(tn_json_get_real(o, where, "balanced_accuracy", &out->balanced_accuracy));
+    TN_TRY(tn_json_get_real(o, where, "sensitivity", &out->sensitivity));
+    return tn_json_get_real(o, where, "specificity", &out->specificity);
 }
 
 static tn_status read_count(const cJSON *o, const char *where, const char *name, uint64_t *out) {
     double value;
-    TN_TRY(tn_json_real(o, where, name, &value));
+    TN_TRY(tn_json_get_real(o, where, name, &value));
     if (!(value >= 0 && value < 9e15)) return tn_fail("%s: \"%s\" is %g", where, name, value);
     *out = (uint64_t)value;
     return TN_OK;
 }
 
 static tn_status read_record(const cJSON *o, const char *where, tn_epoch_record *r) {
-    TN_TRY(tn_json_real(o, where, "epoch", &r->epoch));
+    TN_TRY(tn_json_get_real(o, where, "epoch", &r->epoch));
     if (!(r->epoch >= 0)) return tn_fail("%s: \"epoch\" is %g", where, r->epoch);
     TN_TRY(read_count(o, where, "step", &r->step));
     TN_TRY(read_count(o, where, "images", &r->images));
-    TN_TRY(tn_json_real(o, where, "rate", &r->rate));
-    TN_TRY(tn_json_real(o, where, "seconds", &r->seconds));
-    TN_TRY(tn_json_real(o, where, "images_per_second", &r->images_per_second));
+    TN_TRY(tn_json_get_real(o, where, "rate", &r->rate));
+    TN_TRY(tn_json_get_real(o, where, "seconds", &r->seconds));
+    TN_TRY(tn_json_get_real(o, where, "images_per_second", &r->images_per_second));
     r->best = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive((cJSON *)o, "best"));
     TN_TRY(read_summary(o, where, "train", &r->train));
     return read_summary(o, where, "valid", &r->valid);

@@ -41,7 +41,8 @@ tn_status tn_json_load(const char *path, cJSON **out) {
     return status;
 }
 
-tn_status tn_json_real_or(const cJSON *object, const char *where, const char *name, double *out) {
+tn_status tn_json_get_real_or(const cJSON *object, const char *where, const char *name,
+                              double *out) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive((cJSON *)object, name);
     *out = NAN;
     if (!item || cJSON_IsNull(item)) return TN_OK;
@@ -50,17 +51,17 @@ tn_status tn_json_real_or(const cJSON *object, const char *where, const char *na
     return TN_OK;
 }
 
-tn_status tn_json_real(const cJSON *object, const char *where, const char *name, double *out) {
+tn_status tn_json_get_real(const cJSON *object, const char *where, const char *name, double *out) {
     if (!cJSON_HasObjectItem((cJSON *)object, name))
         return tn_fail("%s: \"%s\" is missing", where, name);
-    return tn_json_real_or(object, where, name, out);
+    return tn_json_get_real_or(object, where, name, out);
 }
 
-const char *tn_json_text(const cJSON *object, const char *name) {
+const char *tn_json_get_text(const cJSON *object, const char *name) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive((cJSON *)object, name));
 }
 
-const cJSON *tn_json_object(const cJSON *object, const char *name) {
+const cJSON *tn_json_get_object(const cJSON *object, const char *name) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive((cJSON *)object, name);
     return cJSON_IsObject(item) ? item : NULL;
 }

@@ -21,14 +21,15 @@ tn_status tn_json_parse(const char *text, size_t size, const char *path, size_t 
 
 /* The number called `name`; NaN where it is null. Fails, naming `where`, when it is missing or of
  * another kind. */
-tn_status tn_json_real(const cJSON *object, const char *where, const char *name, double *out);
+tn_status tn_json_get_real(const cJSON *object, const char *where, const char *name, double *out);
 
 /* The same, NaN also where it is missing. */
-tn_status tn_json_real_or(const cJSON *object, const char *where, const char *name, double *out);
+tn_status tn_json_get_real_or(const cJSON *object, const char *where, const char *name,
+                              double *out);
 
 /* The text or the object called `name`; NULL when there is none of that kind. */
-const char *tn_json_text(const cJSON *object, const char *name);
-const cJSON *tn_json_object(const cJSON *object, const char *name);
+const char *tn_json_get_text(const cJSON *object, const char *name);
+const cJSON *tn_json_get_object(const cJSON *object, const char *name);
 
 #ifdef __cplusplus
 }

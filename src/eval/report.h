@@ -44,7 +44,8 @@ typedef struct tn_report_run {
     int width, height, channels; /* 0: no sidecar */
     double epochs;               /* NaN: no sidecar */
     bool crossval;
-    double folds, repeats; /* of a cross-validation; NaN: not said */
+    double folds, repeats; /* of a cross-validation; else NaN */
+    const char *choice;    /* of its weights: "last" or "inner"; else NULL */
     tn_history *history;   /* [histories] one; one a fold and repeat of a cross-validation */
     int histories;
     tn_predictions predictions; /* n is 0 where there is no probs.csv */

@@ -1,23 +1,17 @@
-/* A cross-validation's folder: figures from its out-of-fold predictions, their spread over the
- * repeats, and the folds' learning curves. */
+/* A cross-validation's folder: figures of its out-of-fold predictions, averaged over the repeats,
+ * their spread over these, and the folds' learning curves. */
 #include "src/eval/json_file.h"
 #include "src/eval/report_parts.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { MOST_REPEATS = 1000, MOST_FOLDS = 1000 };
 
-/* folder/r<R>[-f<F>]/name when that is there; NULL when not. */
-static const char *file_of(tn_report *report, const tn_report_run *run, int repeat, int fold,
-                           const char *name) {
+/* folder/r<R>-f<F>/metrics.jsonl when that is there; NULL when not. */
+static const char *history_of(tn_report *report, const tn_report_run *run, int repeat, int fold) {
     char part[96];
-    if (fold)
-        snprintf(part, sizeof part, "r%d-f%d/%s", repeat, fold, name);
-    else
-        snprintf(part, sizeof part, "r%d/%s", repeat, name);
+    snprintf(part, sizeof part, "r%d-f%d/metrics.jsonl", repeat, fold);
     const char *path = tn_report_path(report, run->path, part);
     return path && access(path, F_OK) == 0 ? path : NULL;
 }
@@ -36,7 +30,7 @@ static tn_status read_histories(tn_report *report, tn_report_run *run) {
     for (int r = 1; r <= MOST_REPEATS; r++) {
         bool any = false;
         for (int f = 1; f <= MOST_FOLDS; f++) {
-            const char *path = file_of(report, run, r, f, "metrics.jsonl");
+            const char *path = history_of(report, run, r, f);
             if (!path) break;
             TN_TRY(add_history(run, path));
             any = true;
@@ -46,66 +40,52 @@ static tn_status read_histories(tn_report *report, tn_report_run *run) {
     return TN_OK;
 }
 
-/* ---- figures ---- */
+/* ---- crossval.json ---- */
 
-typedef struct sums {
-    double sum[TN_FIGURES], squares[TN_FIGURES];
-    int n;
-} sums;
+/* A figure of the predictions averaged over the repeats, its interval, and its spread over them. */
+static tn_status read_figure(const cJSON *figures, const char *path, tn_figure f,
+                             tn_report_figures *out) {
+    const char *key = tn_figure_key(f);
+    const cJSON *x = tn_json_get_object(figures, key);
+    if (f == TN_FIGURE_PPV_AT || f == TN_FIGURE_NPV_AT) return TN_OK;
+    if (!x) return tn_fail("%s: \"%s\" is missing or no object", path, key);
+    TN_TRY(tn_json_get_real(x, path, "averaged", &out->figure[f]));
+    TN_TRY(tn_json_get_real(x, path, "sd_over_repeats", &out->sd[f]));
+    return tn_report_read_interval(x, path, "interval", &out->interval[f]);
+}
 
-/* Deviations are summed from the figures of all repeats together, which lie close to their mean. */
-static tn_status add_repeat(tn_report_run *run, const char *path, sums *s) {
-    const tn_decision decision = tn_decision_default(run->positive);
-    double figure[TN_FIGURES];
-    tn_predictions p;
-    tn_evaluator *e;
-    TN_TRY(tn_predictions_read(path, &p));
-    tn_status status =
-        p.classes == run->predictions.classes
-            ? tn_evaluator_create(&p, &decision, &e)
-            : tn_fail("%s: %d classes, expected %d", path, p.classes, run->predictions.classes);
-    if (status == TN_OK) {
-        status = tn_evaluate(e, NULL, figure);
-        tn_evaluator_free(e);
-    }
-    tn_predictions_free(&p);
-    TN_TRY(status);
+static tn_status read_set(tn_report *report, const cJSON *root, const char *path, const char *name,
+                          tn_report_figures *out) {
+    const cJSON *set = tn_json_get_object(root, name);
+    if (!set) return TN_OK;
+    const cJSON *figures = tn_json_get_object(set, "figures");
+    const cJSON *baseline = tn_json_get_object(set, "baseline");
+    if (!figures || !baseline)
+        return tn_fail("%s: \"%s\" has no figures or no baseline", path, name);
+    tn_report_no_figures(out);
+    TN_TRY(tn_json_get_real(set, path, "n", &out->n));
+    TN_TRY(tn_json_get_real_or(set, path, "independent", &out->independent));
     for (int f = 0; f < TN_FIGURES; f++) {
-        const double off = figure[f] - run->images.figure[f];
-        s->sum[f] += off;
-        s->squares[f] += off * off;
+        TN_TRY(read_figure(figures, path, f, out));
+        TN_TRY(tn_json_get_real_or(baseline, path, tn_figure_key(f), &out->baseline[f]));
     }
-    s->n++;
-    return TN_OK;
+    return tn_report_keep(report, set, "baseline_class", &out->baseline_class);
 }
 
-static tn_status read_spread(tn_report *report, tn_report_run *run) {
-    sums s = {.n = 0};
-    for (int r = 1; r <= MOST_REPEATS; r++) {
-        const char *path = file_of(report, run, r, 0, "probs.csv");
-        if (!path) break;
-        TN_TRY(add_repeat(run, path, &s));
-    }
-    for (int f = 0; f < TN_FIGURES && s.n > 1; f++)
-        run->images.sd[f] = sqrt(fmax(s.squares[f] - s.sum[f] * s.sum[f] / s.n, 0) / (s.n - 1));
-    return TN_OK;
+static tn_status read_names(tn_report *report, const cJSON *o, tn_report_run *run) {
+    TN_TRY(tn_report_keep(report, o, "manifest", &run->manifest));
+    TN_TRY(tn_report_keep(report, o, "list", &run->list));
+    TN_TRY(tn_report_keep(report, o, "views", &run->views));
+    return tn_report_keep(report, o, "choice", &run->choice);
 }
 
-static tn_status take_text(tn_report *report, const cJSON *o, const char *name, const char **out) {
-    const char *text = tn_json_text(o, name);
-    if (!text) return TN_OK;
-    *out = tn_arena_text(&report->memory, text);
-    return *out ? TN_OK : TN_FAIL;
-}
-
-static tn_status take_settings(tn_report *report, const cJSON *o, const char *path,
-                               tn_report_run *run) {
-    const cJSON *settings = tn_json_object(o, "settings");
-    const char *positive = tn_json_text(o, "positive");
-    TN_TRY(tn_json_real_or(settings ? settings : o, path, "folds", &run->folds));
-    TN_TRY(tn_json_real_or(settings ? settings : o, path, "repeats", &run->repeats));
-    TN_TRY(take_text(report, o, "manifest", &run->manifest));
-    TN_TRY(take_text(report, o, "list", &run->list));
+static tn_status read_all(tn_report *report, const cJSON *o, const char *path, tn_report_run *run) {
+    const char *positive = tn_json_get_text(o, "positive");
+    TN_TRY(tn_json_get_real(o, path, "folds", &run->folds));
+    TN_TRY(tn_json_get_real(o, path, "repeats", &run->repeats));
+    TN_TRY(read_names(report, o, run));
+    TN_TRY(read_set(report, o, path, "images", &run->images));
+    TN_TRY(read_set(report, o, path, "cases", &run->cases));
     if (!positive || !run->predictions.n) return TN_OK;
     run->positive = tn_predictions_class(&run->predictions, positive);
     return run->positive >= 0
@@ -118,11 +98,8 @@ tn_status tn_report_read_crossval(tn_report *report, tn_report_run *run) {
     cJSON *o;
     if (!path) return TN_FAIL;
     TN_TRY(tn_json_load(path, &o));
-    const tn_status status = take_settings(report, o, path, run);
+    const tn_status status = read_all(report, o, path, run);
     cJSON_Delete(o);
     TN_TRY(status);
-    TN_TRY(read_histories(report, run));
-    if (!run->predictions.n) return TN_OK;
-    TN_TRY(tn_report_assess(report, run, run->manifest));
-    return read_spread(report, run);
+    return read_histories(report, run);
 }

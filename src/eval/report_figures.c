@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void forget(tn_report_figures *f) {
+void tn_report_no_figures(tn_report_figures *f) {
     *f = (tn_report_figures){.there = true, .n = NAN, .independent = NAN};
     for (int i = 0; i < TN_FIGURES; i++) {
         f->figure[i] = f->sd[i] = f->baseline[i] = NAN;
@@ -16,8 +16,8 @@ static void forget(tn_report_figures *f) {
     }
 }
 
-static tn_status read_interval(const cJSON *intervals, const char *where, const char *name,
-                               tn_interval *out) {
+tn_status tn_report_read_interval(const cJSON *intervals, const char *where, const char *name,
+                                  tn_interval *out) {
     const cJSON *pair = cJSON_GetObjectItemCaseSensitive((cJSON *)intervals, name);
     if (!pair || cJSON_IsNull(pair)) return TN_OK;
     const cJSON *low = cJSON_GetArrayItem((cJSON *)pair, 0);
@@ -33,23 +33,23 @@ static tn_status read_figure(const cJSON *object, const char *where, tn_figure f
                              double *out) {
     const char *key = tn_figure_key(figure);
     if (figure == TN_FIGURE_PPV_AT || figure == TN_FIGURE_NPV_AT)
-        return tn_json_real_or(object, where, key, out);
-    return tn_json_real(object, where, key, out);
+        return tn_json_get_real_or(object, where, key, out);
+    return tn_json_get_real(object, where, key, out);
 }
 
 tn_status tn_report_read_figures(tn_report *report, const cJSON *object, const char *where,
                                  tn_report_figures *out) {
-    forget(out);
-    const cJSON *intervals = tn_json_object(object, "intervals");
-    const cJSON *baseline = tn_json_object(object, "baseline");
-    TN_TRY(tn_json_real(object, where, "n", &out->n));
-    TN_TRY(tn_json_real_or(object, where, "independent", &out->independent));
+    tn_report_no_figures(out);
+    const cJSON *intervals = tn_json_get_object(object, "intervals");
+    const cJSON *baseline = tn_json_get_object(object, "baseline");
+    TN_TRY(tn_json_get_real(object, where, "n", &out->n));
+    TN_TRY(tn_json_get_real_or(object, where, "independent", &out->independent));
     for (int f = 0; f < TN_FIGURES; f++) {
         TN_TRY(read_figure(object, where, f, &out->figure[f]));
         if (baseline) TN_TRY(read_figure(baseline, where, f, &out->baseline[f]));
-        TN_TRY(read_interval(intervals, where, tn_figure_key(f), &out->interval[f]));
+        TN_TRY(tn_report_read_interval(intervals, where, tn_figure_key(f), &out->interval[f]));
     }
-    const char *class = baseline ? tn_json_text(baseline, "class") : NULL;
+    const char *class = baseline ? tn_json_get_text(baseline, "class") : NULL;
     if (!class) return TN_OK;
     out->baseline_class = tn_arena_text(&report->memory, class);
     return out->baseline_class ? TN_OK : TN_FAIL;
@@ -63,7 +63,7 @@ static tn_status assess(const tn_report *report, const tn_report_run *run, const
     tn_assessment a;
     TN_TRY(tn_assess(p, &o, &a));
     const tn_baseline b = tn_baseline_of(&a, NAN);
-    forget(out);
+    tn_report_no_figures(out);
     out->n = (double)a.n;
     out->independent = a.clusters;
     out->baseline_class = run->predictions.name[b.answer];

@@ -125,8 +125,9 @@ static tn_status read_sidecar(tn_report *report, tn_report_run *run, const char 
 
 /* ---- valid.json ---- */
 
-static tn_status keep(tn_report *report, const cJSON *object, const char *name, const char **out) {
-    const char *text = object ? tn_json_text(object, name) : NULL;
+tn_status tn_report_keep(tn_report *report, const cJSON *object, const char *name,
+                         const char **out) {
+    const char *text = object ? tn_json_get_text(object, name) : NULL;
     if (!text) return TN_OK;
     *out = tn_arena_text(&report->memory, text);
     return *out ? TN_OK : TN_FAIL;
@@ -134,19 +135,20 @@ static tn_status keep(tn_report *report, const cJSON *object, const char *name, 
 
 static tn_status take_valid(tn_report *report, const cJSON *o, const char *path,
                             tn_report_run *run) {
-    const cJSON *cases = tn_json_object(o, "cases"), *external = tn_json_object(o, "external");
+    const cJSON *cases = tn_json_get_object(o, "cases"),
+                *external = tn_json_get_object(o, "external");
     TN_TRY(tn_report_read_figures(report, o, path, &run->images));
     if (cases) TN_TRY(tn_report_read_figures(report, cases, path, &run->cases));
     if (external) TN_TRY(tn_report_read_figures(report, external, path, &run->external));
-    const cJSON *external_cases = external ? tn_json_object(external, "cases") : NULL;
+    const cJSON *external_cases = external ? tn_json_get_object(external, "cases") : NULL;
     if (external_cases)
         TN_TRY(tn_report_read_figures(report, external_cases, path, &run->external_cases));
-    TN_TRY(keep(report, external, "list", &run->external_list));
-    TN_TRY(keep(report, cases, "manifest", &run->manifest));
-    TN_TRY(keep(report, o, "list", &run->list));
-    TN_TRY(keep(report, o, "views", &run->views));
-    TN_TRY(keep(report, o, "weights", &run->weights));
-    const char *positive = tn_json_text(o, "positive");
+    TN_TRY(tn_report_keep(report, external, "list", &run->external_list));
+    TN_TRY(tn_report_keep(report, cases, "manifest", &run->manifest));
+    TN_TRY(tn_report_keep(report, o, "list", &run->list));
+    TN_TRY(tn_report_keep(report, o, "views", &run->views));
+    TN_TRY(tn_report_keep(report, o, "weights", &run->weights));
+    const char *positive = tn_json_get_text(o, "positive");
     if (!positive || !run->predictions.n) return TN_OK;
     run->positive = tn_predictions_class(&run->predictions, positive);
     return run->positive >= 0

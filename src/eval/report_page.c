@@ -74,6 +74,7 @@ static void put_facts(const tn_report_run *run, FILE *to) {
                  run->repeats == 1 ? "" : "s");
         put_text_row(to, "cross-validation", text);
     }
+    put_text_row(to, "weights chosen by", run->choice);
     put_text_row(to, "images", run->preprocess);
     put_text_row(to, "list", run->list);
     put_text_row(to, "weights scored", run->weights);

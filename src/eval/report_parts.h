@@ -21,6 +21,14 @@ tn_status tn_report_read_run(tn_report *report, const char *folder, tn_report_ru
 tn_status tn_report_read_crossval(tn_report *report, tn_report_run *run);
 tn_status tn_report_read_figures(tn_report *report, const cJSON *object, const char *where,
                                  tn_report_figures *out);
+/* There, with nothing known. */
+void tn_report_no_figures(tn_report_figures *figures);
+/* The pair called `name`; left alone where it is missing or null. */
+tn_status tn_report_read_interval(const cJSON *object, const char *where, const char *name,
+                                  tn_interval *out);
+/* A copy of the text called `name`; *out is left alone where there is none, or no object. */
+tn_status tn_report_keep(tn_report *report, const cJSON *object, const char *name,
+                         const char **out);
 /* Figures of predictions that no valid.json tells of; manifest NULL: images are independent. */
 tn_status tn_report_assess(tn_report *report, tn_report_run *run, const char *manifest);
 
