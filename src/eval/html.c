@@ -3,12 +3,15 @@
 #include "src/data/image.h"
 #include "src/data/text.h"
 
+#include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MOST_PICTURE_BYTES = 4 << 20 };
+enum { MOST_PICTURE_BYTES = 16 << 20 };
 
 /* Bytes of the UTF-8 sequence at `s` that XML allows; 0: none begins there. */
 static int sequence_at(const unsigned char *s) {
@@ -64,7 +67,7 @@ static void put_base64(FILE *to, const uint8_t *bytes, size_t size) {
     }
 }
 
-tn_status tn_html_picture(FILE *to, const char *path, const char *alternative) {
+static tn_status put_file(FILE *to, const char *path, const char *alternative) {
     uint8_t *bytes;
     size_t size;
     TN_TRY(tn_read_file(path, MOST_PICTURE_BYTES, &bytes, &size));
@@ -80,5 +83,36 @@ tn_status tn_html_picture(FILE *to, const char *path, const char *alternative) {
         fputs("\"/>", to);
     }
     free(bytes);
+    return status;
+}
+
+/* Encoders write files: through one that is gone again at once. */
+static tn_status put_smaller(FILE *to, const tn_image *image, const char *alternative, int side) {
+    const double part = (double)side / (image->w > image->h ? image->w : image->h);
+    const int h = (int)fmax(image->h * part, 1), w = (int)fmax(image->w * part, 1);
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    snprintf(path, sizeof path, "%.4000s/tn_report_XXXXXX.jpg", folder ? folder : "/tmp");
+    const int file = mkstemps(path, 4);
+    if (file < 0) return tn_fail_errno("%s: cannot be made", path);
+    close(file);
+    tn_image small;
+    tn_status status = tn_image_resize(image, h, w, &small);
+    if (status == TN_OK) {
+        status = tn_image_save(&small, path);
+        tn_image_free(&small);
+    }
+    if (status == TN_OK) status = put_file(to, path, alternative);
+    unlink(path);
+    return status;
+}
+
+tn_status tn_html_picture(FILE *to, const char *path, const char *alternative, int side) {
+    tn_image image;
+    TN_TRY(tn_image_load(path, 3, &image));
+    const bool large = image.w > side || image.h > side;
+    const tn_status status =
+        large ? put_smaller(to, &image, alternative, side) : put_file(to, path, alternative);
+    tn_image_free(&image);
     return status;
 }

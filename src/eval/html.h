@@ -19,9 +19,10 @@ void tn_html_text(FILE *to, const char *text);
 /* printf whose result goes through tn_html_text; cut after 1023 bytes. */
 void tn_html_print(FILE *to, const char *format, ...) TN_PRINTF(2, 3);
 
-/* <img> with the whole PNG or JPEG file inside it as a data: URI (RFC 2397, base64 of RFC 4648).
- * Fails, naming the file, when it is missing, damaged, of another kind, or larger than 4 MiB. */
-tn_status tn_html_picture(FILE *to, const char *path, const char *alternative);
+/* <img> with a PNG or JPEG file inside it as a data: URI (RFC 2397, base64 of RFC 4648): the file
+ * itself, or, where its longer side is above `side` pixels, a JPEG of that size. Fails, naming the
+ * file, when it is missing, damaged, of another kind, or larger than 16 MiB. */
+tn_status tn_html_picture(FILE *to, const char *path, const char *alternative, int side);
 
 #ifdef __cplusplus
 }

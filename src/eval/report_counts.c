@@ -9,6 +9,9 @@
 
 enum { MOST_LINES = 40, LINE = 160 };
 
+/* Spaces that SVG does not swallow. */
+static const char indent[] = "\xc2\xa0\xc2\xa0\xc2\xa0\xc2\xa0";
+
 typedef struct lines {
     char text[MOST_LINES][LINE];
     const char *at[MOST_LINES];
@@ -90,7 +93,7 @@ static tn_status add_part(counting *c, const char *column, const char *value, co
     if (!line) return TN_OK;
     snprintf(line, LINE, "%s %s: %zu images of %zu cases", what, value, n,
              distinct(c->csv, "case", c->some));
-    return add_values(c->csv, "label", c->some, "    ", &c->third);
+    return add_values(c->csv, "label", c->some, indent, &c->third);
 }
 
 static tn_status add_parts(counting *c) {
@@ -123,11 +126,11 @@ static tn_status count(counting *c) {
              distinct(csv, tn_csv_find(csv, "source") < 0 ? "image" : "source", c->all));
     if (csv->rows > used) {
         snprintf(next(&c->first), LINE, "left out: %zu rows of the manifest", csv->rows - used);
-        TN_TRY(add_values(csv, "excluded", c->left, "    ", &c->first));
+        TN_TRY(add_values(csv, "excluded", c->left, indent, &c->first));
     }
     snprintf(next(&c->second), LINE, "%zu images to train and validate with, of %zu cases", used,
              distinct(csv, "case", c->used));
-    TN_TRY(add_values(csv, "label", c->used, "    ", &c->second));
+    TN_TRY(add_values(csv, "label", c->used, indent, &c->second));
     const int copy = tn_csv_find(csv, "copy");
     if (copy >= 0 && used) {
         const size_t originals = mark(c, copy, "0") + mark(c, copy, "");

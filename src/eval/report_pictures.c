@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_HEAT = 6, MOST_SAMPLES = 5 }; /* hits and misses each; of each class */
+enum { MOST_HEAT = 6, MOST_SAMPLES = 5 };    /* hits and misses each; of each class */
+enum { HEAT_SIDE = 640, SAMPLE_SIDE = 256 }; /* pixels */
 
 /* ---- heat maps ---- */
 
@@ -36,7 +37,7 @@ static tn_status put_heat(const tn_report_run *run, const char *path, const char
     const tn_predictions *p = &run->predictions;
     const size_t i = image_of(p, name);
     fputs("<figure class=\"picture\">", to);
-    TN_TRY(tn_html_picture(to, path, name));
+    TN_TRY(tn_html_picture(to, path, name, HEAT_SIDE));
     fputs("<figcaption>", to);
     if (i < p->n) {
         const double *q = p->probability + i * (size_t)p->classes;
@@ -130,7 +131,7 @@ static tn_status put_sample(const tn_csv *csv, size_t row, int image, FILE *to) 
     char *path;
     TN_TRY(tn_find_beside(name, csv->path, &path));
     fputs("<figure class=\"picture sample\">", to);
-    const tn_status status = tn_html_picture(to, path, name);
+    const tn_status status = tn_html_picture(to, path, name, SAMPLE_SIDE);
     free(path);
     fputs("<figcaption>", to);
     const char *base;
