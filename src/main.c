@@ -24,7 +24,6 @@ static const command classifier_commands[] = {
     {"validcrop", tn_cmd_validcrop, "valid, each image squashed to the net's size"},
     {"calibrate", tn_cmd_calibrate, "makes probabilities honest, chooses an operating threshold"},
     {"compare", tn_cmd_compare, "says whether nets differ or whether it is noise"},
-    {"report", tn_cmd_report, "run folders as one page of HTML"},
     {"predict", tn_cmd_predict, "says how probable each class is for images"},
     {"test", tn_cmd_test, "every output for the images of the test list"},
     {"label", tn_cmd_label, "the class of each image of the test list"},
@@ -32,6 +31,7 @@ static const command classifier_commands[] = {
     {"try", tn_cmd_try, "what each layer makes of one image"},
     {"gradcam", tn_cmd_gradcam, "shows which places of an image speak for a class"},
     {"demo", tn_cmd_demo, "scores drawn into a video's or a camera's frames"},
+    {"report", tn_cmd_report, "run folders as one page of HTML"},
     {"summary", tn_cmd_summary, "layers, shapes, parameters, multiply-adds of a cfg"},
     {0},
 };

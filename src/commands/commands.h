@@ -21,13 +21,13 @@ int tn_cmd_validfull(int argc, char **argv);
 int tn_cmd_validmulti(int argc, char **argv);
 int tn_cmd_calibrate(int argc, char **argv); /* classifier calibrate */
 int tn_cmd_compare(int argc, char **argv);   /* classifier compare */
-int tn_cmd_report(int argc, char **argv);    /* classifier report: run folders as a page */
 int tn_cmd_test(int argc, char **argv);
 int tn_cmd_label(int argc, char **argv);
 int tn_cmd_csv(int argc, char **argv);
 int tn_cmd_try(int argc, char **argv);
 int tn_cmd_gradcam(int argc, char **argv); /* classifier gradcam: heat maps */
 int tn_cmd_demo(int argc, char **argv);
+int tn_cmd_report(int argc, char **argv);  /* classifier report: run folders as a page */
 int tn_cmd_summary(int argc, char **argv); /* classifier summary */
 int tn_cmd_cfg(int argc, char **argv);     /* cfg check | help | expand */
 int tn_cmd_version(int argc, char **argv);
