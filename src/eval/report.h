@@ -3,8 +3,9 @@
  * A run folder is what `train` filled: metrics.jsonl, WEIGHTS.json; beside them probs.csv
  * (`valid -probs`) and valid.json (`valid -json`), and, where somebody put them there, NAME.cfg,
  * command.txt (command lines, one a line), machine.txt (what `version` printed), group.txt (one
- * line: what the run is compared within) and gradcam/ (pictures of `gradcam`). A folder with
- * crossval.json is a cross-validation: probs.csv, r<R>/probs.csv and r<R>-f<F>/ are read too.
+ * line: what the run is compared within), external.csv (`valid -probs` of another collection) and
+ * gradcam/ (pictures of `gradcam`; a probs.csv in it says what was answered to them, else the run's
+ * does). A folder with crossval.json is a cross-validation: its folds' r<R>-f<F>/ are read too.
  * What is not there is said on the page; what is there and damaged is an error. */
 #ifndef TN_EVAL_REPORT_H
 #define TN_EVAL_REPORT_H

@@ -1,11 +1,9 @@
 /* The figures of a run: from valid.json, or from probs.csv where nothing else tells. */
 #include "src/eval/assessment.h"
-#include "src/eval/cases.h"
 #include "src/eval/json_file.h"
 #include "src/eval/report_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 void tn_report_no_figures(tn_report_figures *f) {
@@ -55,10 +53,9 @@ tn_status tn_report_read_figures(tn_report *report, const cJSON *object, const c
     return out->baseline_class ? TN_OK : TN_FAIL;
 }
 
-static tn_status assess(const tn_report *report, const tn_report_run *run, const tn_predictions *p,
-                        const int *cluster, tn_report_figures *out) {
-    const tn_assess_options o = {.decision = tn_decision_default(run->positive),
-                                 .cluster = cluster,
+static tn_status assess(tn_report *report, int positive, const tn_predictions *p,
+                        tn_report_figures *out) {
+    const tn_assess_options o = {.decision = tn_decision_default(positive),
                                  .resamples = report->resamples};
     tn_assessment a;
     TN_TRY(tn_assess(p, &o, &a));
@@ -66,34 +63,27 @@ static tn_status assess(const tn_report *report, const tn_report_run *run, const
     tn_report_no_figures(out);
     out->n = (double)a.n;
     out->independent = a.clusters;
-    out->baseline_class = run->predictions.name[b.answer];
+    out->baseline_class = tn_arena_text(&report->memory, p->name[b.answer]);
     memcpy(out->figure, a.figure, sizeof out->figure);
     memcpy(out->interval, a.interval, sizeof out->interval);
     memcpy(out->baseline, b.figure, sizeof out->baseline);
     tn_assessment_free(&a);
-    return TN_OK;
+    return out->baseline_class ? TN_OK : TN_FAIL;
 }
 
-static tn_status assess_cases(tn_report *report, tn_report_run *run, const tn_cases *cases) {
-    tn_predictions mean;
-    int *cluster = NULL;
-    size_t mixed;
-    if (!cases->known) return TN_OK;
-    TN_TRY(tn_cases_average(cases, &run->predictions, &mean, &cluster, &mixed));
-    const tn_status status = mean.n ? assess(report, run, &mean, cluster, &run->cases) : TN_OK;
-    tn_predictions_free(&mean);
-    free(cluster);
-    return status;
+tn_status tn_report_assess(tn_report *report, tn_report_run *run) {
+    return assess(report, run->positive, &run->predictions, &run->images);
 }
 
-tn_status tn_report_assess(tn_report *report, tn_report_run *run, const char *manifest) {
-    tn_cases cases = {0};
-    const tn_predictions *p = &run->predictions;
-    if (manifest) TN_TRY(tn_cases_load(manifest, p->image, p->n, &cases));
-    tn_status status = assess(report, run, p, cases.cluster, &run->images);
-    if (status == TN_OK) status = assess_cases(report, run, &cases);
-    tn_cases_free(&cases);
-    return status;
+tn_status tn_report_assess_external(tn_report *report, tn_report_run *run,
+                                    const tn_predictions *p) {
+    int positive = -1;
+    if (run->positive >= 0) {
+        const char *name = run->predictions.name[run->positive];
+        positive = tn_predictions_class(p, name);
+        if (positive < 0) return tn_fail("%s/external.csv: no class %s", run->path, name);
+    }
+    return assess(report, positive, p, &run->external);
 }
 
 /* ---- over runs ---- */

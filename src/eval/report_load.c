@@ -195,6 +195,19 @@ static tn_status read_texts(tn_report *report, tn_report_run *run) {
     return TN_OK;
 }
 
+/* external.csv: answers to another collection, where valid.json tells nothing of one. */
+static tn_status read_external(tn_report *report, tn_report_run *run) {
+    const char *path = tn_report_path(report, run->path, "external.csv");
+    tn_predictions p;
+    if (!path) return TN_FAIL;
+    if (!is_there(path) || run->external.there) return TN_OK;
+    TN_TRY(tn_predictions_read(path, &p));
+    const tn_status status = tn_report_assess_external(report, run, &p);
+    run->external_list = path;
+    tn_predictions_free(&p);
+    return status;
+}
+
 /* Without a sidecar the net is called after its cfg, else after the folder. */
 static tn_status name_net(tn_report *report, tn_report_run *run) {
     const char *sidecar = find_sidecar(report, run);
@@ -228,6 +241,6 @@ tn_status tn_report_read_run(tn_report *report, const char *folder, tn_report_ru
         return tn_fail("%s: no run: neither metrics.jsonl nor probs.csv, valid.json or "
                        "crossval.json is in it",
                        path);
-    if (run->predictions.n && !run->images.there) TN_TRY(tn_report_assess(report, run, NULL));
-    return TN_OK;
+    if (run->predictions.n && !run->images.there) TN_TRY(tn_report_assess(report, run));
+    return read_external(report, run);
 }

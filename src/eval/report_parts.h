@@ -29,8 +29,11 @@ tn_status tn_report_read_interval(const cJSON *object, const char *where, const 
 /* A copy of the text called `name`; *out is left alone where there is none, or no object. */
 tn_status tn_report_keep(tn_report *report, const cJSON *object, const char *name,
                          const char **out);
-/* Figures of predictions that no valid.json tells of; manifest NULL: images are independent. */
-tn_status tn_report_assess(tn_report *report, tn_report_run *run, const char *manifest);
+/* Figures of run->predictions where there is no valid.json; images are independent. */
+tn_status tn_report_assess(tn_report *report, tn_report_run *run);
+/* Those of the run's answers to another collection. */
+tn_status tn_report_assess_external(tn_report *report, tn_report_run *run,
+                                    const tn_predictions *predictions);
 
 /* A figure over the runs of a row: mean, standard deviation over seeds (or a cross-validation's
  * over its repeats; NaN of one), how many runs have it; the interval of a single run. */

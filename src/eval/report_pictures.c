@@ -33,8 +33,7 @@ static size_t image_of(const tn_predictions *p, const char *picture) {
     return i;
 }
 
-static tn_status put_heat(const tn_report_run *run, const char *path, const char *name, FILE *to) {
-    const tn_predictions *p = &run->predictions;
+static tn_status put_heat(const tn_predictions *p, const char *path, const char *name, FILE *to) {
     const size_t i = image_of(p, name);
     fputs("<figure class=\"picture\">", to);
     TN_TRY(tn_html_picture(to, path, name, HEAT_SIDE));
@@ -70,14 +69,13 @@ static bool is_picture(const char *name) {
     return n > 4 && strcmp(name + n - 4, ".png") == 0 && !raw;
 }
 
-static tn_status put_kind(const tn_report_run *run, struct dirent **entry, int n, int kind,
-                          FILE *to) {
+static tn_status put_kind(const tn_report_run *run, const tn_predictions *p, struct dirent **entry,
+                          int n, int kind, FILE *to) {
     static const char *const title[] = {"not in probs.csv", "misses", "hits"};
     int shown = 0;
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name;
-        if (!is_picture(name) || hit(&run->predictions, name) != kind || shown == MOST_HEAT)
-            continue;
+        if (!is_picture(name) || hit(p, name) != kind || shown == MOST_HEAT) continue;
         if (!shown++) {
             fputs("<h4>", to);
             tn_html_print(to, "%s: %s", run->net, title[kind + 1]);
@@ -85,7 +83,7 @@ static tn_status put_kind(const tn_report_run *run, struct dirent **entry, int n
         }
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", run->gradcam, name);
-        TN_TRY(put_heat(run, path, name, to));
+        TN_TRY(put_heat(p, path, name, to));
     }
     if (!shown && kind >= 0) {
         fputs("<p class=\"missing\">", to);
@@ -95,13 +93,25 @@ static tn_status put_kind(const tn_report_run *run, struct dirent **entry, int n
     return TN_OK;
 }
 
+/* probs.csv in the folder says what the net that was looked at answered, else the run's does. */
+static tn_status put_entries(const tn_report_run *run, struct dirent **entry, int n, FILE *to) {
+    tn_predictions own = {0};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/probs.csv", run->gradcam);
+    if (access(path, F_OK) == 0) TN_TRY(tn_predictions_read(path, &own));
+    const tn_predictions *p = own.n ? &own : &run->predictions;
+    tn_status status = TN_OK;
+    for (int kind = 1; kind >= -1 && status == TN_OK; kind--)
+        status = put_kind(run, p, entry, n, kind, to);
+    tn_predictions_free(&own);
+    return status;
+}
+
 static tn_status put_folder(const tn_report_run *run, FILE *to) {
     struct dirent **entry;
     const int n = scandir(run->gradcam, &entry, NULL, alphasort);
     if (n < 0) return tn_fail_errno("%s: cannot be read", run->gradcam);
-    tn_status status = TN_OK;
-    for (int kind = 1; kind >= -1 && status == TN_OK; kind--)
-        status = put_kind(run, entry, n, kind, to);
+    const tn_status status = put_entries(run, entry, n, to);
     for (int i = 0; i < n; i++) free(entry[i]);
     free(entry);
     return status;
