@@ -78,8 +78,10 @@ typed() { # RUN, words...
     return $status
 }
 
+# What the program said last in its own name, else its last line.
 note_failure() { # RUN
-    tail -1 "$1/log.txt" >"$1/failed.txt"
+    grep '^darknet ' "$1/log.txt" | tail -1 >"$1/failed.txt"
+    [ -s "$1/failed.txt" ] || tail -1 "$1/log.txt" >"$1/failed.txt"
     failures+=("$1: $(cat "$1/failed.txt")")
     say "${failures[-1]}"
 }
