@@ -9,15 +9,16 @@ static bool same(const tn_report_run *run, const char *group, const char *net) {
     return strcmp(run->group, group) == 0 && strcmp(run->net, net) == 0;
 }
 
+/* Where the row of that net in that group is; r->rows when there is none. */
 static int find_row(const tn_report *r, const char *group, const char *net) {
-    for (int i = 0; i < r->rows; i++)
-        if (!strcmp(r->row[i].group, group) && !strcmp(r->row[i].net, net)) return i;
-    return -1;
+    int i = 0;
+    while (i < r->rows && !(r->row[i].runs && same(&r->run[*r->row[i].run], group, net))) i++;
+    return i;
 }
 
 /* Adds the row of that net in that group unless it is there or has no run. */
 static tn_status add_row(tn_report *r, const char *group, const char *net) {
-    if (find_row(r, group, net) >= 0) return TN_OK;
+    if (find_row(r, group, net) < r->rows) return TN_OK;
     tn_report_row row = {.group = group, .net = net};
     row.run = tn_arena_alloc(&r->memory, (size_t)r->runs * sizeof *row.run);
     if (!row.run) return TN_FAIL;
@@ -27,17 +28,19 @@ static tn_status add_row(tn_report *r, const char *group, const char *net) {
     return TN_OK;
 }
 
-static void add_group(tn_report *r, const char *group) {
-    for (int i = 0; i < r->groups; i++)
-        if (strcmp(r->group[i], group) == 0) return;
-    r->group[r->groups++] = group;
+/* Whether no run before it is of its group. */
+static bool begins_group(const tn_report *r, int run) {
+    for (int i = 0; i < run; i++)
+        if (strcmp(r->run[i].group, r->run[run].group) == 0) return false;
+    return true;
 }
 
 static tn_status make_rows(tn_report *r, const char *const *order, int orders) {
     r->row = calloc((size_t)r->runs + 1, sizeof *r->row);
     r->group = calloc((size_t)r->runs + 1, sizeof *r->group);
     if (!r->row || !r->group) return tn_fail("report: out of memory for %d runs", r->runs);
-    for (int i = 0; i < r->runs; i++) add_group(r, r->run[i].group);
+    for (int i = 0; i < r->runs; i++)
+        if (begins_group(r, i)) r->group[r->groups++] = r->run[i].group;
     for (int g = 0; g < r->groups; g++) {
         for (int i = 0; i < orders; i++) TN_TRY(add_row(r, r->group[g], order[i]));
         for (int i = 0; i < r->runs; i++)

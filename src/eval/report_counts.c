@@ -48,7 +48,7 @@ static size_t distinct(const tn_csv *csv, const char *name, const unsigned char 
     return different;
 }
 
-/* "131 no TI-RADS grade" for each value of a column; long ones up to their first colon. */
+/* "no TI-RADS grade: 131" for each value of a column; long ones up to their first colon. */
 static tn_status add_values(const tn_csv *csv, const char *name, const unsigned char *keep,
                             const char *before, lines *l) {
     const int column = tn_csv_find(csv, name);
@@ -63,8 +63,8 @@ static tn_status add_values(const tn_csv *csv, const char *name, const unsigned 
             end++;
         char *line = next(l);
         if (line)
-            snprintf(line, LINE, "%s%zu %.*s", before, end - begin,
-                     (int)(length < 100 ? length : 100), length ? cell[begin] : "(not said)");
+            snprintf(line, LINE, "%s%.*s: %zu", before, (int)(length < 100 ? length : 100),
+                     cell[begin], end - begin);
     }
     free(cell);
     return TN_OK;
