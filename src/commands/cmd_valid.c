@@ -1,6 +1,7 @@
 /* darknet classifier valid, valid10, validcrop, validfull, validmulti */
 #include "src/commands/commands.h"
 #include "src/commands/notice.h"
+#include "src/commands/score_list.h"
 #include "src/commands/valid_report.h"
 #include "src/commands/views.h"
 
@@ -49,23 +50,9 @@ static tn_status open_list(const tn_model *m, const char *path, tn_list *list) {
 
 /* ---- the net's answers ---- */
 
-typedef struct answers {
-    const tn_list *list;
-    tn_predictions *to;
-} answers;
-
-static tn_status receive(void *context, int index, const float *probability) {
-    const answers *a = context;
-    return tn_predictions_add_float(a->to, a->list->path[index], a->list->label[index],
-                                    probability);
-}
-
 static tn_status answer_list(valid *v, const tn_list *list, tn_valid_set *set) {
-    const tn_model *m = &v->model;
-    answers a = {list, &set->predictions};
     set->list = list->path_of_list;
-    TN_TRY(tn_predictions_create(a.to, m->names, m->classes, (size_t)list->n));
-    return tn_views_run(m, list, v->report.views, receive, &a);
+    return tn_score_list(&v->model, list, v->report.views, &set->predictions);
 }
 
 static tn_status answer_all(valid *v) {

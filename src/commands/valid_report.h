@@ -37,6 +37,13 @@ typedef struct tn_valid_set {
     size_t mixed; /* cases left out: images of several classes */
 } tn_valid_set;
 
+/* Computes the figures of set->predictions, by image and, where a manifest tells the cases, by
+ * case: `manifest`, which must fit, else (NULL) the one beside set->list, which is left out with a
+ * warning when it does not. Free with tn_valid_set_free, after a failure too. */
+tn_status tn_valid_assess_set(int positive, const tn_valid_options *options, tn_valid_set *set,
+                              const char *manifest);
+void tn_valid_set_free(tn_valid_set *set);
+
 typedef struct tn_valid_group {
     const char *value; /* of the column */
     tn_assessment images;
