@@ -190,13 +190,26 @@ static tn_status end_epoch(tn_trainer *t) {
 /* ---- the run ---- */
 
 static volatile sig_atomic_t signalled;
+static volatile sig_atomic_t speak_to = STDERR_FILENO;
 
 /* A second signal ends the program at once: the default is back. */
 static void on_signal(int number) {
     static const char text[] = "\nfinishing this iteration, then saving (again: quit at once)\n";
     signalled = number;
     signal(number, SIG_DFL);
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) signalled = number;
+    if (write(speak_to, text, sizeof text - 1) < 0) signalled = number;
+}
+
+void tn_trainer_speak_to(int file) {
+    speak_to = file;
+}
+
+int tn_trainer_release_signals(void) {
+    const int last = signalled;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signalled = 0;
+    return last;
 }
 
 static void catch_signals(void) {
