@@ -147,12 +147,13 @@ static tn_status assess_groups(tn_valid_report *r) {
 /* ---- all ---- */
 
 static tn_status assess_threshold(tn_valid_report *r) {
-    const tn_model *m = r->model;
-    const double threshold = tn_model_threshold(m);
-    if (m->calibrated) {
+    const tn_ensemble *e = r->ensemble;
+    const double threshold = tn_ensemble_threshold(e);
+    for (int m = 0; m < e->n; m++) {
         uint64_t digest;
+        if (!e->member[m].calibrated) continue;
         TN_TRY(tn_file_digest(r->internal.list, &digest));
-        r->calibrated_here = digest == m->sidecar.calibration.list_digest;
+        r->calibrated_here |= digest == e->member[m].sidecar.calibration.list_digest;
     }
     if (isnan(threshold)) return TN_OK;
     tn_assess_options o = options_of(r, r->internal.cases.cluster, threshold);

@@ -102,12 +102,37 @@ static bool add_operating(cJSON *object, const tn_valid_report *r, const tn_asse
 
 static bool add_calibration(cJSON *root, const tn_valid_report *r) {
     const tn_calibration *c = &r->model->sidecar.calibration;
-    if (!cJSON_AddBoolToObject(root, "calibrated", r->model->calibrated)) return false;
-    if (!r->model->calibrated) return true;
+    if (!cJSON_AddBoolToObject(root, "calibrated", tn_ensemble_calibrated(r->ensemble)))
+        return false;
+    if (!r->model->calibrated || r->ensemble->n > 1) return true;
     cJSON *o = cJSON_AddObjectToObject(root, "calibration");
     return o && tn_json_real(o, "temperature", c->temperature) &&
            cJSON_AddStringToObject(o, "list", c->list) && tn_json_real(o, "images", c->images) &&
            cJSON_AddBoolToObject(o, "on_this_list", r->calibrated_here);
+}
+
+/* The nets of an ensemble, each with what is put on its probabilities. */
+static bool add_nets(cJSON *root, const tn_valid_report *r) {
+    const tn_ensemble *e = r->ensemble;
+    if (e->n == 1) return cJSON_AddStringToObject(root, "weights", r->model->args.weights) != NULL;
+    cJSON *list = cJSON_AddArrayToObject(root, "members");
+    for (int m = 0; list && m < e->n; m++) {
+        cJSON *o = cJSON_CreateObject();
+        if (!o || !cJSON_AddItemToArray(list, o)) return false;
+        if (!cJSON_AddStringToObject(o, "weights", e->member[m].args.weights) ||
+            !cJSON_AddBoolToObject(o, "calibrated", e->member[m].calibrated) ||
+            !tn_json_real(o, "temperature", e->member[m].temperature))
+            return false;
+    }
+    return list && cJSON_AddBoolToObject(root, "calibrated_on_this_list", r->calibrated_here);
+}
+
+static bool add_disagreement(cJSON *object, const tn_valid_report *r, const tn_valid_set *s) {
+    if (r->ensemble->n == 1) return true;
+    cJSON *o = cJSON_AddObjectToObject(object, "disagreement");
+    return o && tn_json_real(o, "mean_sd", s->members.deviation) &&
+           tn_json_real(o, "largest_range", s->members.most) &&
+           tn_json_count(o, "divided_images", s->members.divided);
 }
 
 static bool add_groups(cJSON *root, const tn_valid_report *r) {
@@ -131,7 +156,8 @@ static bool add_external(cJSON *root, const tn_valid_report *r) {
     bool ok = o && cJSON_AddStringToObject(o, "list", r->external.list) &&
               cJSON_AddBoolToObject(o, "verified", false) &&
               add_assessment(o, r, &r->external.images) &&
-              add_baseline(o, r, &r->external.baseline) && add_cases(o, r, &r->external);
+              add_baseline(o, r, &r->external.baseline) && add_cases(o, r, &r->external) &&
+              add_disagreement(o, r, &r->external);
     if (ok && r->external_has_threshold) ok = add_operating(o, r, &r->external_operating);
     cJSON *drop = ok ? cJSON_AddObjectToObject(o, "drop") : NULL;
     cJSON *intervals = drop ? cJSON_AddObjectToObject(o, "drop_intervals") : NULL;
@@ -163,7 +189,7 @@ static bool fill(cJSON *root, const tn_valid_report *r) {
         ok = tn_json_real(root, "prevalence", r->options->prevalence);
     ok = ok && add_groups(root, r) && add_external(root, r);
     ok = ok && cJSON_AddStringToObject(root, "list", s->list);
-    ok = ok && cJSON_AddStringToObject(root, "weights", r->model->args.weights);
+    ok = ok && add_nets(root, r) && add_disagreement(root, r, s);
     ok = ok && cJSON_AddStringToObject(root, "views", tn_views_name(r->views));
     ok = ok && tn_json_real(root, "seed", (double)r->options->seed);
     ok = ok && tn_json_real(root, "seconds", r->seconds);

@@ -93,8 +93,23 @@ static void print_operating(const tn_valid_report *r, const tn_assessment *a, FI
                     tn_interval_text(a->interval[shown[i]], y));
 }
 
+/* How far several nets are apart. */
+static void print_members(const tn_valid_report *r, const tn_valid_set *s, FILE *to) {
+    const int positive = r->model->positive;
+    if (r->ensemble->n == 1) return;
+    fprintf(to, "Mean of %d nets. They give ", r->ensemble->n);
+    if (positive >= 0)
+        fprintf(to, "\"%s\"", r->model->names[positive]);
+    else
+        fprintf(to, "the answer");
+    fprintf(to,
+            " probabilities with a standard deviation of %.4f (mean over images) and at most "
+            "%.4f apart; on %zu of %zu images some answer so and some do not.\n",
+            s->members.deviation, s->members.most, s->members.divided, s->predictions.n);
+}
+
 static void print_calibration(const tn_valid_report *r, FILE *to) {
-    char *text = tn_model_calibration_text(r->model);
+    char *text = tn_ensemble_calibration_text(r->ensemble);
     fprintf(to, "scores: %s\n", text ? text : "out of memory");
     free(text);
     if (r->calibrated_here)
@@ -176,6 +191,7 @@ static void print_external(const tn_valid_report *r, FILE *to) {
     if (r->model->preprocess.crop == TN_CROP_NODULE)
         fprintf(to, "The net was trained on nodule crops; these images are taken as they are.\n");
     print_figures(r, &s->images, &s->baseline, to);
+    print_members(r, s, to);
     print_cases(r, s, to);
     if (r->external_has_threshold) print_operating(r, &r->external_operating, to);
     fprintf(to, "\n%-20s %8s %8s %9s   %s\n", "drop against internal", "internal", "external",
@@ -215,6 +231,7 @@ tn_status tn_valid_report_text(const tn_valid_report *r, FILE *to) {
         fprintf(to, "top %d accuracy       %8s\n", r->options->top,
                 tn_figure_text(r->top_accuracy, text));
     print_caveats(r, s, to);
+    print_members(r, s, to);
     print_calibration(r, to);
     print_classes(r, &s->images, to);
     print_confusion(r, &s->images, to);

@@ -3,7 +3,7 @@
 #ifndef TN_COMMANDS_VALID_REPORT_H
 #define TN_COMMANDS_VALID_REPORT_H
 
-#include "src/commands/model.h"
+#include "src/commands/ensemble.h"
 #include "src/commands/views.h"
 #include "src/eval/assessment.h"
 #include "src/eval/cases.h"
@@ -27,7 +27,8 @@ typedef struct tn_valid_options {
 typedef struct tn_valid_set {
     const char *list;
     tn_predictions predictions;
-    tn_cases cases; /* cases.known: the manifest groups the images */
+    tn_members_summary members; /* of several nets */
+    tn_cases cases;             /* cases.known: the manifest groups the images */
     bool has_manifest;
     tn_assessment images;
     tn_baseline baseline;
@@ -50,7 +51,8 @@ typedef struct tn_valid_group {
 } tn_valid_group;
 
 typedef struct tn_valid_report {
-    const tn_model *model;
+    const tn_ensemble *ensemble;
+    const tn_model *model; /* its first member: names, positive class, preprocessing of all */
     const tn_valid_options *options;
     tn_views views;
     double seconds;
