@@ -57,11 +57,11 @@ static void compare_members(predict *p, int i, int n, tn_answer *answer) {
     const int members = p->ensemble.n;
     if (members == 1) return;
     for (size_t c = 0; c < k; c++) p->rows[c] = (double)answer->probability[c];
-    answer->class = tn_members_class(p->model->positive, p->rows, p->model->classes);
+    answer->looked_at = tn_members_class(p->model->positive, p->rows, p->model->classes);
     for (size_t m = 0; m < (size_t)members; m++)
         for (size_t c = 0; c < k; c++)
             p->rows[m * k + c] = (double)p->each[(m * (size_t)n + (size_t)i) * k + c];
-    answer->members = tn_members_disagree(p->rows, members, p->model->classes, answer->class);
+    answer->members = tn_members_disagree(p->rows, members, p->model->classes, answer->looked_at);
 }
 
 typedef struct slot {

@@ -39,7 +39,7 @@ static const char *explain(tn_picture_kind kind) {
 static void print_members_line(const tn_ensemble *e, const tn_answer *a) {
     if (e->n == 1) return;
     printf("members: %d nets; \"%s\" standard deviation %.4f, from %.4f to %.4f%s\n", e->n,
-           e->member[0].names[a->class], a->members.deviation, a->members.low, a->members.high,
+           e->member[0].names[a->looked_at], a->members.deviation, a->members.low, a->members.high,
            a->members.divided ? "; THEY DO NOT AGREE ON THE ANSWER" : "");
 }
 
@@ -91,7 +91,7 @@ static bool add_members(cJSON *root, const tn_ensemble *e, const tn_answer *a) {
     if (e->n == 1) return true;
     cJSON *o = cJSON_AddObjectToObject(root, "disagreement");
     return o && cJSON_AddNumberToObject(o, "members", e->n) &&
-           cJSON_AddStringToObject(o, "class", e->member[0].names[a->class]) &&
+           cJSON_AddStringToObject(o, "class", e->member[0].names[a->looked_at]) &&
            add_real(o, "sd", a->members.deviation) && add_real(o, "min", a->members.low) &&
            add_real(o, "max", a->members.high) &&
            cJSON_AddBoolToObject(o, "divided", a->members.divided);

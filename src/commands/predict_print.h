@@ -22,7 +22,7 @@ typedef struct tn_answer {
     double milliseconds;      /* of the net, its share of a mini-batch */
     const float *probability; /* (classes) */
     /* of several nets: the class that they are compared by, and how far they are apart in it */
-    int class;
+    int looked_at;
     tn_disagreement members;
 } tn_answer;
 

@@ -62,18 +62,18 @@ int tn_members_class(int positive, const double *mean, int classes) {
     return positive >= 0 ? positive : most_probable(mean, classes);
 }
 
-tn_disagreement tn_members_disagree(const double *probability, int n, int classes, int class) {
+tn_disagreement tn_members_disagree(const double *probability, int n, int classes, int looked_at) {
     tn_disagreement d = {.low = INFINITY, .high = -INFINITY};
     double mean = 0, squares = 0;
     int answers = 0;
     for (int m = 0; m < n; m++) {
         const double *row = probability + (size_t)m * (size_t)classes;
-        const double p = row[class], off = p - mean;
+        const double p = row[looked_at], off = p - mean;
         mean += off / (m + 1); /* B. P. Welford, 1962 */
         squares += off * (p - mean);
         d.low = p < d.low ? p : d.low;
         d.high = p > d.high ? p : d.high;
-        answers += most_probable(row, classes) == class;
+        answers += most_probable(row, classes) == looked_at;
     }
     d.deviation = n > 1 ? sqrt(squares / (n - 1)) : 0;
     d.divided = answers > 0 && answers < n;
@@ -89,8 +89,8 @@ tn_status tn_members_summarise(const tn_predictions *set, int n, const tn_predic
     for (size_t i = 0; i < mean->n; i++) {
         for (int m = 0; m < n; m++)
             memcpy(row + (size_t)m * k, set[m].probability + i * k, k * sizeof *row);
-        const int class = tn_members_class(positive, mean->probability + i * k, mean->classes);
-        const tn_disagreement d = tn_members_disagree(row, n, mean->classes, class);
+        const int looked_at = tn_members_class(positive, mean->probability + i * k, mean->classes);
+        const tn_disagreement d = tn_members_disagree(row, n, mean->classes, looked_at);
         out->deviation += d.deviation;
         out->most = d.high - d.low > out->most ? d.high - d.low : out->most;
         out->divided += d.divided;

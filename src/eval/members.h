@@ -22,8 +22,8 @@ typedef struct tn_disagreement {
     bool divided; /* some members answer (most probable class) with this class and some do not */
 } tn_disagreement;
 
-/* probability: (n, classes), a row a member. `class` is the one looked at. */
-tn_disagreement tn_members_disagree(const double *probability, int n, int classes, int class);
+/* probability: (n, classes), a row a member. `looked_at` is the class. */
+tn_disagreement tn_members_disagree(const double *probability, int n, int classes, int looked_at);
 
 /* The class to look at: the positive one, else (positive < 0) the first most probable of `mean`. */
 int tn_members_class(int positive, const double *mean, int classes);
