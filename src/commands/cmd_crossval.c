@@ -5,6 +5,8 @@
 #include "src/data/files.h"
 #include "src/data/groups.h"
 
+#include "layers/device/cpu.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +68,7 @@ static void warn_of_start(const tn_train_options *o) {
 
 tn_status tn_crossval_open(tn_crossval *c, const tn_crossval_options *options) {
     *c = (tn_crossval){.options = options, .left = options->train.stop_after};
+    c->threads = tn_cpu_use_threads(options->train.threads);
     TN_TRY(tn_trainer_check(&c->base, &options->train));
     c->ema_alpha = c->base.net->keys.ema_alpha;
     TN_TRY(check_length(c, &c->base.net->keys));

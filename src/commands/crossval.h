@@ -56,6 +56,7 @@ typedef struct tn_crossval {
     const tn_crossval_options *options;
     tn_trainer base; /* cfg, data, labels, names as read and checked; its net is freed early */
     double ema_alpha;
+    int threads;
     tn_list list;
     char *manifest; /* NULL: none, and every image is a case of its own */
     tn_cases cases;

@@ -117,7 +117,24 @@ static tn_status write_object(const char *path, cJSON *root, bool ok) {
     return status;
 }
 
-static tn_status compare(const char *path, const cJSON *root, const setting *s) {
+/* What only the bits depend on does not stop a run from going on. */
+static void warn_of_bits(const tn_crossval *c, const char *path, const cJSON *root) {
+    const char *version = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "version"));
+    const cJSON *threads = cJSON_GetObjectItemCaseSensitive(root, "threads");
+    if (!version || strcmp(version, TN_VERSION) != 0)
+        fprintf(stderr,
+                "warning: %s: begun with version %s, this is %s: the bytes may differ from those "
+                "of one run\n",
+                path, version ? version : "(none)", TN_VERSION);
+    if (!cJSON_IsNumber(threads) || threads->valuedouble != c->threads)
+        fprintf(stderr,
+                "warning: %s: begun with another number of threads than %d: the bytes may differ "
+                "from those of one run\n",
+                path, c->threads);
+}
+
+static tn_status compare(const tn_crossval *c, const char *path, const cJSON *root,
+                         const setting *s) {
     for (int i = 0; i < SETTINGS; i++) {
         const char *there = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, s[i].key));
         if (!there) return tn_fail("%s: \"%s\" is missing: the file is damaged", path, s[i].key);
@@ -126,18 +143,14 @@ static tn_status compare(const char *path, const cJSON *root, const setting *s) 
                        "are not mixed. Name another -out, or go back to what it was",
                        path, s[i].what, there, s[i].text);
     }
-    const char *version = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "version"));
-    if (!version || strcmp(version, TN_VERSION) != 0)
-        fprintf(stderr,
-                "warning: %s was begun with version %s, this is %s: folds need not have the "
-                "bits of one run\n",
-                path, version ? version : "(none)", TN_VERSION);
+    warn_of_bits(c, path, root);
     return TN_OK;
 }
 
-static tn_status write_settings(const char *path, const setting *s) {
+static tn_status write_settings(const tn_crossval *c, const char *path, const setting *s) {
     cJSON *root = cJSON_CreateObject();
     bool ok = root && cJSON_AddStringToObject(root, "version", TN_VERSION);
+    ok = ok && cJSON_AddNumberToObject(root, "threads", c->threads);
     for (int i = 0; i < SETTINGS; i++)
         ok = ok && cJSON_AddStringToObject(root, s[i].key, s[i].text);
     return write_object(path, root, ok);
@@ -162,11 +175,11 @@ static tn_status settle(const tn_crossval *c, const char *path, const setting *s
                        path);
     if (!there) {
         TN_TRY(check_folders(c));
-        return write_settings(path, s);
+        return write_settings(c, path, s);
     }
     cJSON *root;
     TN_TRY(read_object(path, &root));
-    const tn_status status = compare(path, root, s);
+    const tn_status status = compare(c, path, root, s);
     cJSON_Delete(root);
     return status;
 }

@@ -241,7 +241,7 @@ static tn_status checkpoint(tn_trainer *t, bool epoch_ended) {
 }
 
 static tn_status step_once(tn_trainer *t) {
-    double start = tn_now(), loss;
+    double start = tn_now(), loss = 0;
     uint64_t first = t->measured_images;
     TN_TRY(tn_trainer_update(t, &loss));
     double seconds = tn_now() - start;

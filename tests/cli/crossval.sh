@@ -132,6 +132,8 @@ check "a repeat's predictions are the folds' own lines" \
 check "compare reads what it wrote" "$root/darknet" classifier compare cv/r1/probs.csv cv/r2/probs.csv -manifest data/ddti/manifest.csv
 crossval $data "$cfg" -out cv "${run[@]}" -resume -json >printed.json 2>log
 check "-json prints crossval.json" cmp printed.json cv/crossval.json
+crossval $data "$cfg" -out cv "${run[@]}" -resume -threads 2 >out 2>log
+check "another number of threads is warned of" grep -q 'another number of threads than 2' log
 
 # ---- stopped, killed, resumed ----
 same() { # folder: predictions and weights equal those of the whole one
