@@ -22,6 +22,7 @@ static const command classifier_commands[] = {
     {"validmulti", tn_cmd_validmulti, "valid, each image whole in five sizes, mirrored too"},
     {"validfull", tn_cmd_validfull, "valid, each image whole"},
     {"validcrop", tn_cmd_validcrop, "valid, each image squashed to the net's size"},
+    {"crossval", tn_cmd_crossval, "trains and scores a net on every fold of a list, by case"},
     {"calibrate", tn_cmd_calibrate, "makes probabilities honest, chooses an operating threshold"},
     {"compare", tn_cmd_compare, "says whether nets differ or whether it is noise"},
     {"predict", tn_cmd_predict, "says how probable each class is for images"},

@@ -12,7 +12,7 @@
 enum { BATCH = 16 };
 
 static const char usage[] =
-    "usage: darknet classifier predict [DATA] CFG WEIGHTS [IMAGE...] [options]\n"
+    "usage: darknet classifier predict [DATA] CFG WEIGHTS [MORE.weights...] [IMAGE...] [options]\n"
     "\n"
     "Says of each IMAGE how probable each class is. An IMAGE is a file, a folder or a list of "
     "files\n"
@@ -22,6 +22,9 @@ static const char usage[] =
     "A net trained on nodule crops takes an image for a crop unless -roi or -xml says where the\n"
     "nodule of a whole frame is. One image that cannot be read does not stop the others; the exit\n"
     "status is then 1.\n"
+    "Words right after WEIGHTS that end in .weights are further nets of the same cfg, not images: "
+    "the\n"
+    "answer is their mean probability, with how far they are apart.\n"
     "\n" TN_NOTICE "\n";
 
 typedef struct predict {
@@ -30,11 +33,14 @@ typedef struct predict {
     tn_picture_options picture_options;
     tn_print_options print;
     int top, json, csv;
-    tn_model model;
+    tn_ensemble ensemble;
+    const tn_model *model; /* its first member: what all have in common */
     tn_picture_plan plan;
-    tn_run *run; /* of `batch` images */
+    tn_run **run; /* [ensemble.n] of `batch` images */
     int batch;
     float *x, *probability;
+    float *each;  /* (ensemble.n, images of the mini-batch, classes) */
+    double *rows; /* (ensemble.n, classes) of one image */
     bool any_failed;
 } predict;
 
@@ -45,6 +51,19 @@ static int failed(const predict *p) {
 
 /* ---- one mini-batch ---- */
 
+/* How far the members are apart on image i of n. */
+static void compare_members(predict *p, int i, int n, tn_answer *answer) {
+    const size_t k = (size_t)p->model->classes;
+    const int members = p->ensemble.n;
+    if (members == 1) return;
+    for (size_t c = 0; c < k; c++) p->rows[c] = (double)answer->probability[c];
+    answer->looked_at = tn_members_class(p->model->positive, p->rows, p->model->classes);
+    for (size_t m = 0; m < (size_t)members; m++)
+        for (size_t c = 0; c < k; c++)
+            p->rows[m * k + c] = (double)p->each[(m * (size_t)n + (size_t)i) * k + c];
+    answer->members = tn_members_disagree(p->rows, members, p->model->classes, answer->looked_at);
+}
+
 typedef struct slot {
     char error[1024]; /* "" when the image was read */
 } slot;
@@ -52,8 +71,8 @@ typedef struct slot {
 /* Images are read by all threads; the messages of those that fail are kept per image. */
 static void read_images(predict *p, char *const *path, int n, slot *slots) {
     const size_t sample =
-        (size_t)p->model.format.h * (size_t)p->model.format.w * (size_t)p->model.format.c;
-#pragma omp parallel for schedule(dynamic) num_threads(p->model.threads)
+        (size_t)p->model->format.h * (size_t)p->model->format.w * (size_t)p->model->format.c;
+#pragma omp parallel for schedule(dynamic) num_threads(p->model->threads)
     for (int i = 0; i < n; i++) {
         slots[i].error[0] = 0;
         if (tn_picture_read(&p->plan, path[i], p->x + (size_t)i * sample) != TN_OK)
@@ -64,7 +83,7 @@ static void read_images(predict *p, char *const *path, int n, slot *slots) {
 /* Samples that were read, moved together; order[i] is the image of sample i. */
 static int gather(predict *p, int n, const slot *slots, int *order) {
     const size_t sample =
-        (size_t)p->model.format.h * (size_t)p->model.format.w * (size_t)p->model.format.c;
+        (size_t)p->model->format.h * (size_t)p->model->format.w * (size_t)p->model->format.c;
     int kept = 0;
     for (int i = 0; i < n; i++) {
         if (slots[i].error[0]) continue;
@@ -87,12 +106,13 @@ static tn_status predict_batch(predict *p, char *const *path, int n) {
     const int kept = gather(p, n, slots, order);
     if (kept == 0) return TN_OK;
     const double start = tn_seconds();
-    TN_TRY(tn_model_forward(&p->model, p->run, p->x, kept, p->probability));
+    TN_TRY(tn_ensemble_forward(&p->ensemble, p->run, p->x, kept, p->each, p->probability));
     tn_answer answer = {.kind = p->plan.kind, .milliseconds = (tn_seconds() - start) * 1e3 / kept};
     for (int i = 0; i < kept; i++) {
         answer.image = path[order[i]];
-        answer.probability = p->probability + (size_t)i * (size_t)p->model.classes;
-        TN_TRY(tn_print_answer(&p->model, &p->print, &answer));
+        answer.probability = p->probability + (size_t)i * (size_t)p->model->classes;
+        compare_members(p, i, kept, &answer);
+        TN_TRY(tn_print_answer(&p->ensemble, &p->print, &answer));
     }
     return TN_OK;
 }
@@ -100,13 +120,18 @@ static tn_status predict_batch(predict *p, char *const *path, int n) {
 /* ---- many images, and the prompt ---- */
 
 static tn_status make_room(predict *p, int batch) {
-    const tn_input_format *f = &p->model.format;
+    const tn_input_format *f = &p->model->format;
     const size_t sample = (size_t)f->h * (size_t)f->w * (size_t)f->c;
     p->batch = batch;
     p->x = calloc((size_t)batch * sample, sizeof *p->x);
-    p->probability = calloc((size_t)batch * (size_t)p->model.classes, sizeof *p->probability);
-    if (!p->x || !p->probability) return tn_fail("out of memory for %d images", batch);
-    return tn_model_run_create(&p->model, batch, &p->run);
+    const size_t k = (size_t)p->model->classes, members = (size_t)p->ensemble.n;
+    p->probability = calloc((size_t)batch * k, sizeof *p->probability);
+    p->each = calloc(members * (size_t)batch * k, sizeof *p->each);
+    p->rows = calloc(members * k, sizeof *p->rows);
+    p->run = calloc(members, sizeof(tn_run *));
+    if (!p->x || !p->probability || !p->each || !p->rows || !p->run)
+        return tn_fail("out of memory for %d images", batch);
+    return tn_ensemble_runs_create(&p->ensemble, batch, p->run);
 }
 
 static tn_status predict_paths(predict *p, const tn_image_paths *paths) {
@@ -161,18 +186,30 @@ static tn_status predict_prompt(predict *p) {
 
 /* ---- the command ---- */
 
+static void close_all(predict *p) {
+    for (int m = 0; p->run && m < p->ensemble.n; m++) tn_run_free(p->run[m]);
+    free(p->run);
+    free(p->x);
+    free(p->probability);
+    free(p->each);
+    free(p->rows);
+    tn_picture_plan_close(&p->plan);
+    tn_ensemble_close(&p->ensemble);
+}
+
 static tn_status run_all(predict *p) {
     const tn_texts *words = &p->model_options.arguments.positionals;
     if (p->json && p->csv) return tn_fail("-json or -csv, not both");
     p->print.form = p->json ? TN_PRINT_JSON : p->csv ? TN_PRINT_CSV : TN_PRINT_TEXT;
-    TN_TRY(tn_model_open(&p->model, &p->model_options, TN_MODEL_PREDICTS));
-    TN_TRY(tn_picture_plan_open(&p->plan, &p->model, &p->picture_options));
-    p->print.top = p->top || p->print.form == TN_PRINT_TEXT ? tn_model_top(&p->model, p->top)
-                                                            : p->model.classes;
-    tn_print_begin(&p->model, &p->print);
-    const int first = p->model.args.used;
+    TN_TRY(tn_ensemble_open(&p->ensemble, &p->model_options, TN_MODEL_PREDICTS));
+    p->model = &p->ensemble.member[0];
+    TN_TRY(tn_picture_plan_open(&p->plan, p->model, &p->picture_options));
+    p->print.top = p->top || p->print.form == TN_PRINT_TEXT ? tn_model_top(p->model, p->top)
+                                                            : p->model->classes;
+    tn_print_begin(&p->ensemble, &p->print);
+    const int first = p->ensemble.used;
     TN_TRY(first < words->count ? predict_words(p, words, first) : predict_prompt(p));
-    return tn_print_end(&p->model, &p->print);
+    return tn_print_end(&p->ensemble, &p->print);
 }
 
 static int predict_main(int argc, char **argv, predict *p) {
@@ -199,11 +236,7 @@ static int predict_main(int argc, char **argv, predict *p) {
         tn_options_help(stdout, usage, specs);
     else
         status = run_all(p) == TN_OK ? p->any_failed : failed(p);
-    free(p->x);
-    free(p->probability);
-    tn_run_free(p->run);
-    tn_picture_plan_close(&p->plan);
-    tn_model_close(&p->model);
+    close_all(p);
     tn_model_options_free(&p->model_options);
     return status;
 }

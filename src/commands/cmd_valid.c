@@ -8,7 +8,7 @@
 #include <math.h>
 
 static const char usage[] =
-    "usage: darknet classifier valid [DATA] CFG WEIGHTS [options]\n"
+    "usage: darknet classifier valid [DATA] CFG WEIGHTS [MORE.weights...] [options]\n"
     "\n"
     "Scores a net on DATA's validation list: AUC, balanced accuracy, sensitivity, specificity, "
     "also\n"
@@ -24,6 +24,10 @@ static const char usage[] =
     "valid10 averages ten windows and mirror images of each picture, validmulti five sizes and\n"
     "their mirror images, validfull takes the whole picture at its own aspect, validcrop squashes\n"
     "it to the net's size.\n"
+    "\n"
+    "Words after WEIGHTS that end in .weights are further nets of the same cfg: their mean "
+    "probability\n"
+    "is scored, and how far they are apart is told.\n"
     "\n" TN_NOTICE "\n";
 
 typedef struct valid {
@@ -32,7 +36,7 @@ typedef struct valid {
     tn_valid_options what;
     const char *list_path, *external_path, *probs;
     int json, top;
-    tn_model model;
+    tn_ensemble ensemble;
     tn_list list, external;
     tn_valid_report report;
 } valid;
@@ -49,23 +53,10 @@ static tn_status open_list(const tn_model *m, const char *path, tn_list *list) {
 
 /* ---- the net's answers ---- */
 
-typedef struct answers {
-    const tn_list *list;
-    tn_predictions *to;
-} answers;
-
-static tn_status receive(void *context, int index, const float *probability) {
-    const answers *a = context;
-    return tn_predictions_add_float(a->to, a->list->path[index], a->list->label[index],
-                                    probability);
-}
-
 static tn_status answer_list(valid *v, const tn_list *list, tn_valid_set *set) {
-    const tn_model *m = &v->model;
-    answers a = {list, &set->predictions};
     set->list = list->path_of_list;
-    TN_TRY(tn_predictions_create(a.to, m->names, m->classes, (size_t)list->n));
-    return tn_views_run(m, list, v->report.views, receive, &a);
+    return tn_ensemble_score_list(&v->ensemble, list, v->report.views, &set->predictions,
+                                  &set->members);
 }
 
 static tn_status answer_all(valid *v) {
@@ -81,27 +72,27 @@ static tn_status answer_all(valid *v) {
 
 static tn_status open_all(valid *v) {
     const tn_texts *words = &v->options.arguments.positionals;
-    TN_TRY(tn_model_open(&v->model, &v->options, TN_MODEL_NEEDS_DATA));
-    if (v->model.args.used < words->count)
-        return tn_fail("\"%s\" is one word too many: [DATA] CFG WEIGHTS",
-                       words->items[v->model.args.used]);
-    const char *path = v->list_path ? v->list_path : v->model.data.valid;
-    if (!path)
-        return tn_fail("%s: names no valid= list (-list FILE names another)", v->model.data_path);
-    if (!isnan(v->what.prevalence) && v->model.positive < 0)
-        return tn_fail("-prevalence: no class is the positive one (positive= in %s)",
-                       v->model.data_path);
-    TN_TRY(open_list(&v->model, path, &v->list));
+    TN_TRY(tn_ensemble_open(&v->ensemble, &v->options, TN_MODEL_NEEDS_DATA));
+    if (v->ensemble.used < words->count)
+        return tn_fail("\"%s\" is one word too many: [DATA] CFG WEIGHTS [MORE.weights...]",
+                       words->items[v->ensemble.used]);
+    const tn_model *m = v->report.model = &v->ensemble.member[0];
+    const char *path = v->list_path ? v->list_path : m->data.valid;
+    if (!path) return tn_fail("%s: names no valid= list (-list FILE names another)", m->data_path);
+    if (!isnan(v->what.prevalence) && m->positive < 0)
+        return tn_fail("-prevalence: no class is the positive one (positive= in %s)", m->data_path);
+    TN_TRY(open_list(m, path, &v->list));
     v->report.has_external = v->external_path != NULL;
-    return v->external_path ? open_list(&v->model, v->external_path, &v->external) : TN_OK;
+    return v->external_path ? open_list(m, v->external_path, &v->external) : TN_OK;
 }
 
 static tn_status run_all(valid *v) {
     tn_valid_report *r = &v->report;
     TN_TRY(open_all(v));
-    const int asked = v->top ? v->top : v->model.data.top ? v->model.data.top : 1;
-    v->what.top = asked < v->model.classes ? asked : v->model.classes;
-    r->model = &v->model;
+    const tn_model *m = r->model;
+    const int asked = v->top ? v->top : m->data.top ? m->data.top : 1;
+    v->what.top = asked < m->classes ? asked : m->classes;
+    r->ensemble = &v->ensemble;
     r->options = &v->what;
     TN_TRY(answer_all(v));
     TN_TRY(tn_valid_assess(r));
@@ -141,7 +132,7 @@ static int valid_main(int argc, char **argv, const char *name, tn_views views) {
     tn_valid_report_free(&v.report);
     tn_list_free(&v.list);
     tn_list_free(&v.external);
-    tn_model_close(&v.model);
+    tn_ensemble_close(&v.ensemble);
     tn_model_options_free(&v.options);
     return status;
 }

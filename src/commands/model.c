@@ -19,6 +19,10 @@ void tn_model_use_engine(const tn_model_engine *e) {
     engine = e;
 }
 
+bool tn_model_is_foreign(void) {
+    return engine != NULL;
+}
+
 void tn_model_options_free(tn_model_options *options) {
     tn_texts_free(&options->net);
     tn_arguments_free(&options->arguments);

@@ -82,6 +82,7 @@ typedef struct tn_model_engine {
     tn_status (*forward)(const tn_model *model, const float *x, int n_valid, float *probability);
 } tn_model_engine;
 void tn_model_use_engine(const tn_model_engine *engine);
+bool tn_model_is_foreign(void); /* whether one is in use */
 
 /* A replica for inference. */
 tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);

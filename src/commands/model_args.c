@@ -48,6 +48,12 @@ tn_status tn_model_args_split(const tn_texts *words, tn_model_args *out) {
     return TN_OK;
 }
 
+int tn_model_args_members(const tn_texts *words, const tn_model_args *args) {
+    int at = args->used;
+    while (at < words->count && ends_with(words->items[at], ".weights")) at++;
+    return at - args->used;
+}
+
 static tn_status missing(const char *path) {
     return tn_fail("%s: no such file. Make it from DDTI (DIR holds its XML and JPG files):\n"
                    "    ./darknet ddti convert DIR -out data/ddti\n"

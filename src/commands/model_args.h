@@ -19,6 +19,10 @@ typedef struct tn_model_args {
  * when there is no CFG. */
 tn_status tn_model_args_split(const tn_texts *words, tn_model_args *out);
 
+/* How many words from args->used on name further members of an ensemble: those that end in
+ * .weights, up to the first that does not. */
+int tn_model_args_members(const tn_texts *words, const tn_model_args *args);
+
 /* The .data file to use: `given`, else [net] data=. Fails when neither names one or when it is not
  * there; the message then gives the commands that make it. */
 tn_status tn_model_args_data(const char *given, const char *cfg, const tn_net_keys *keys,

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 /* The answer where a threshold was chosen: the positive class, or the most probable other one. */
-static int answer_at_threshold(const tn_model *m, const float *probability) {
-    if ((double)probability[m->positive] >= tn_model_threshold(m)) return m->positive;
+static int answer_at_threshold(const tn_model *m, double threshold, const float *probability) {
+    if ((double)probability[m->positive] >= threshold) return m->positive;
     int best = -1;
     for (int c = 0; c < m->classes; c++)
         if (c != m->positive && (best < 0 || probability[c] > probability[best])) best = c;
@@ -36,25 +36,35 @@ static const char *explain(tn_picture_kind kind) {
     return "frame: the whole image";
 }
 
-static void print_scores_line(const tn_model *m, const tn_answer *a) {
-    char *calibration = tn_model_calibration_text(m);
+static void print_members_line(const tn_ensemble *e, const tn_answer *a) {
+    if (e->n == 1) return;
+    printf("members: %d nets; \"%s\" standard deviation %.4f, from %.4f to %.4f%s\n", e->n,
+           e->member[0].names[a->looked_at], a->members.deviation, a->members.low, a->members.high,
+           a->members.divided ? "; THEY DO NOT AGREE ON THE ANSWER" : "");
+}
+
+static void print_scores_line(const tn_ensemble *e, const tn_answer *a) {
+    const tn_model *m = &e->member[0];
+    char *calibration = tn_ensemble_calibration_text(e);
     printf("scores: %s\n", calibration ? calibration : "out of memory");
     free(calibration);
-    const double threshold = tn_model_threshold(m);
+    const double threshold = tn_ensemble_threshold(e);
     if (isnan(threshold)) return;
     const tn_calibration *c = &m->sidecar.calibration;
     printf("at the operating threshold: %s (\"%s\" from %.4g on, chosen for a sensitivity of %g on "
            "%s)\n",
-           m->names[answer_at_threshold(m, a->probability)], m->names[m->positive], threshold,
-           c->wanted_sensitivity, c->list);
+           m->names[answer_at_threshold(m, threshold, a->probability)], m->names[m->positive],
+           threshold, c->wanted_sensitivity, c->list);
 }
 
-static void print_text(const tn_model *m, const tn_answer *a, const int *order, int top) {
+static void print_text(const tn_ensemble *e, const tn_answer *a, const int *order, int top) {
+    const tn_model *m = &e->member[0];
     printf("%s: Predicted in %f milli-seconds.\n", a->image, a->milliseconds);
     for (int i = 0; i < top; i++)
         printf("%s: %f\n", m->names[order[i]], (double)a->probability[order[i]]);
     printf("input: %s\n", explain(a->kind));
-    print_scores_line(m, a);
+    print_members_line(e, a);
+    print_scores_line(e, a);
 }
 
 /* ---- JSON ---- */
@@ -77,22 +87,34 @@ static bool add_classes(cJSON *root, const tn_model *m, const tn_answer *a, cons
     return list != NULL;
 }
 
-static bool add_calibration(cJSON *root, const tn_model *m, const tn_answer *a) {
-    const double threshold = tn_model_threshold(m);
-    if (!cJSON_AddBoolToObject(root, "calibrated", m->calibrated)) return false;
-    if (m->calibrated && !add_real(root, "temperature", m->temperature)) return false;
+static bool add_members(cJSON *root, const tn_ensemble *e, const tn_answer *a) {
+    if (e->n == 1) return true;
+    cJSON *o = cJSON_AddObjectToObject(root, "disagreement");
+    return o && cJSON_AddNumberToObject(o, "members", e->n) &&
+           cJSON_AddStringToObject(o, "class", e->member[0].names[a->looked_at]) &&
+           add_real(o, "sd", a->members.deviation) && add_real(o, "min", a->members.low) &&
+           add_real(o, "max", a->members.high) &&
+           cJSON_AddBoolToObject(o, "divided", a->members.divided);
+}
+
+static bool add_calibration(cJSON *root, const tn_ensemble *e, const tn_answer *a) {
+    const tn_model *m = &e->member[0];
+    const double threshold = tn_ensemble_threshold(e);
+    if (!cJSON_AddBoolToObject(root, "calibrated", tn_ensemble_calibrated(e))) return false;
+    if (e->n == 1 && m->calibrated && !add_real(root, "temperature", m->temperature)) return false;
     if (isnan(threshold)) return true;
     return add_real(root, "threshold", threshold) &&
            cJSON_AddStringToObject(root, "answer_at_threshold",
-                                   m->names[answer_at_threshold(m, a->probability)]);
+                                   m->names[answer_at_threshold(m, threshold, a->probability)]);
 }
 
-static tn_status print_json(const tn_model *m, const tn_answer *a, const int *order, int top) {
+static tn_status print_json(const tn_ensemble *e, const tn_answer *a, const int *order, int top) {
+    const tn_model *m = &e->member[0];
     cJSON *root = cJSON_CreateObject();
     bool ok = root && cJSON_AddStringToObject(root, "image", a->image);
     ok = ok && add_classes(root, m, a, order, top);
     ok = ok && cJSON_AddStringToObject(root, "input", tn_picture_kind_name(a->kind));
-    ok = ok && add_calibration(root, m, a);
+    ok = ok && add_members(root, e, a) && add_calibration(root, e, a);
     ok = ok && add_real(root, "time_ms", a->milliseconds);
     ok = ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);
     char *text = ok ? cJSON_PrintUnformatted(root) : NULL;
@@ -113,14 +135,17 @@ static void print_csv(const tn_model *m, const tn_answer *a) {
 
 /* ---- all ---- */
 
-void tn_print_begin(const tn_model *m, const tn_print_options *options) {
+void tn_print_begin(const tn_ensemble *e, const tn_print_options *options) {
+    const tn_model *m = &e->member[0];
     if (options->form != TN_PRINT_CSV) return;
     fputs("image,", stdout);
     for (int c = 0; c < m->classes; c++) tn_csv_field(stdout, m->names[c], ',');
     fputs("input,time_ms\n", stdout);
 }
 
-tn_status tn_print_answer(const tn_model *m, const tn_print_options *options, const tn_answer *a) {
+tn_status tn_print_answer(const tn_ensemble *e, const tn_print_options *options,
+                          const tn_answer *a) {
+    const tn_model *m = &e->member[0];
     if (options->form == TN_PRINT_CSV) {
         print_csv(m, a);
         return TN_OK;
@@ -130,15 +155,15 @@ tn_status tn_print_answer(const tn_model *m, const tn_print_options *options, co
     tn_model_rank(a->probability, m->classes, order);
     tn_status status = TN_OK;
     if (options->form == TN_PRINT_JSON)
-        status = print_json(m, a, order, options->top);
+        status = print_json(e, a, order, options->top);
     else
-        print_text(m, a, order, options->top);
+        print_text(e, a, order, options->top);
     free(order);
     return status;
 }
 
-tn_status tn_print_end(const tn_model *m, const tn_print_options *options) {
-    (void)m;
+tn_status tn_print_end(const tn_ensemble *e, const tn_print_options *options) {
+    (void)e;
     if (options->form == TN_PRINT_TEXT) printf("%s\n", TN_NOTICE);
     if (options->form == TN_PRINT_CSV) fprintf(stderr, "%s\n", TN_NOTICE);
     if (fflush(stdout) != 0 || ferror(stdout)) return tn_fail("stdout cannot be written");

@@ -2,7 +2,7 @@
 #ifndef TN_COMMANDS_PREDICT_PRINT_H
 #define TN_COMMANDS_PREDICT_PRINT_H
 
-#include "src/commands/model.h"
+#include "src/commands/ensemble.h"
 #include "src/commands/picture.h"
 
 #ifdef __cplusplus
@@ -21,14 +21,17 @@ typedef struct tn_answer {
     tn_picture_kind kind;
     double milliseconds;      /* of the net, its share of a mini-batch */
     const float *probability; /* (classes) */
+    /* of several nets: the class that they are compared by, and how far they are apart in it */
+    int looked_at;
+    tn_disagreement members;
 } tn_answer;
 
 /* All to stdout: what stands before the answers, an answer, what stands behind them. */
-void tn_print_begin(const tn_model *model, const tn_print_options *options);
-tn_status tn_print_answer(const tn_model *model, const tn_print_options *options,
+void tn_print_begin(const tn_ensemble *ensemble, const tn_print_options *options);
+tn_status tn_print_answer(const tn_ensemble *ensemble, const tn_print_options *options,
                           const tn_answer *answer);
 /* Fails when stdout could not be written. */
-tn_status tn_print_end(const tn_model *model, const tn_print_options *options);
+tn_status tn_print_end(const tn_ensemble *ensemble, const tn_print_options *options);
 
 #ifdef __cplusplus
 }

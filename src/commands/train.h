@@ -77,6 +77,11 @@ void tn_trainer_close(tn_trainer *t);
 /* train_loop.c: trains to the end or until a signal or -stop-after. *interrupted is that signal, -1
  * for -stop-after, 0 at the end. */
 tn_status tn_trainer_run(tn_trainer *t, int *interrupted);
+/* For who trains several nets. Signals that a run catches are answered on this file descriptor (2:
+ * stderr). After a run they are the program's own again: returns one that came too late for the run
+ * to stop by, 0 for none. */
+void tn_trainer_speak_to(int file);
+int tn_trainer_release_signals(void);
 /* One update: `subdivisions` mini-batches forward and backward, then the optimizer. */
 tn_status tn_trainer_update(tn_trainer *t, double *loss);
 /* Scores the validation list. */

@@ -190,13 +190,26 @@ static tn_status end_epoch(tn_trainer *t) {
 /* ---- the run ---- */
 
 static volatile sig_atomic_t signalled;
+static volatile sig_atomic_t speak_to = STDERR_FILENO;
 
 /* A second signal ends the program at once: the default is back. */
 static void on_signal(int number) {
     static const char text[] = "\nfinishing this iteration, then saving (again: quit at once)\n";
     signalled = number;
     signal(number, SIG_DFL);
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) signalled = number;
+    if (write(speak_to, text, sizeof text - 1) < 0) signalled = number;
+}
+
+void tn_trainer_speak_to(int file) {
+    speak_to = file;
+}
+
+int tn_trainer_release_signals(void) {
+    const int last = signalled;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signalled = 0;
+    return last;
 }
 
 static void catch_signals(void) {
@@ -228,7 +241,7 @@ static tn_status checkpoint(tn_trainer *t, bool epoch_ended) {
 }
 
 static tn_status step_once(tn_trainer *t) {
-    double start = tn_now(), loss;
+    double start = tn_now(), loss = 0;
     uint64_t first = t->measured_images;
     TN_TRY(tn_trainer_update(t, &loss));
     double seconds = tn_now() - start;

@@ -31,8 +31,7 @@ static void warn_foreign(const foreign *f) {
     if (f->dontuse_opencv) warn("dontuse_opencv", "images are decoded in one way");
 }
 
-/* -epochs N is short for -net epochs=N. */
-static tn_status add_epochs(tn_train_options *o, double epochs) {
+tn_status tn_train_options_add_epochs(tn_train_options *o, double epochs) {
     const char **grown = realloc(o->net.items, ((size_t)o->net.count + 1) * sizeof *o->net.items);
     if (!grown) return tn_fail("out of memory");
     snprintf(o->epochs_text, sizeof o->epochs_text, "epochs=%.17g", epochs);
@@ -46,7 +45,7 @@ static tn_status check(tn_train_options *o, double epochs, int epochs_given) {
     if (o->model.used < o->arguments.positionals.count)
         return tn_fail("\"%s\" is one word too many: [DATA] CFG [WEIGHTS]",
                        o->arguments.positionals.items[o->model.used]);
-    return epochs_given ? add_epochs(o, epochs) : TN_OK;
+    return epochs_given ? tn_train_options_add_epochs(o, epochs) : TN_OK;
 }
 
 tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *o, int *help) {

@@ -27,6 +27,8 @@ typedef struct tn_train_options {
 /* Reads the command line. *help is set, and the help printed, for -h. What has no effect here is
  * said on stderr, once a flag. */
 tn_status tn_train_options_parse(int argc, char **argv, tn_train_options *out, int *help);
+/* -epochs N is short for -net epochs=N. */
+tn_status tn_train_options_add_epochs(tn_train_options *options, double epochs);
 void tn_train_options_free(tn_train_options *options);
 
 #ifdef __cplusplus

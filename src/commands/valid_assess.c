@@ -6,27 +6,31 @@
 
 enum { MOST_GROUPS = 50 };
 
+static tn_assess_options options_for(int positive, const tn_valid_options *o, const int *cluster,
+                                     double threshold) {
+    return (tn_assess_options){
+        .decision = {.positive = positive, .threshold = threshold, .prevalence = o->prevalence},
+        .cluster = cluster,
+        .resamples = o->resamples,
+        .seed = o->seed};
+}
+
 static tn_assess_options options_of(const tn_valid_report *r, const int *cluster,
                                     double threshold) {
-    return (tn_assess_options){.decision = {.positive = r->model->positive,
-                                            .threshold = threshold,
-                                            .prevalence = r->options->prevalence},
-                               .cluster = cluster,
-                               .resamples = r->options->resamples,
-                               .seed = r->options->seed};
+    return options_for(r->model->positive, r->options, cluster, threshold);
 }
 
 /* ---- cases ---- */
 
 /* A manifest that was named must fit; one that merely lies there is left out when it does not. */
-static tn_status open_cases(const tn_valid_report *r, tn_valid_set *s, const char *given) {
+static tn_status open_cases(const tn_valid_options *o, tn_valid_set *s, const char *given) {
     char *found = NULL;
     if (!given) TN_TRY(tn_cases_find(s->list, &found));
     const char *path = given ? given : found;
     if (!path) return TN_OK;
     tn_status status = tn_cases_load(path, s->predictions.image, s->predictions.n, &s->cases);
     s->has_manifest = status == TN_OK;
-    if (status != TN_OK && !given && !r->options->by) {
+    if (status != TN_OK && !given && !o->by) {
         fprintf(stderr, "warning: images are counted as independent: %s\n", tn_error());
         status = TN_OK;
     }
@@ -34,29 +38,30 @@ static tn_status open_cases(const tn_valid_report *r, tn_valid_set *s, const cha
     return status;
 }
 
-static tn_status assess_cases(const tn_valid_report *r, tn_valid_set *s) {
+static tn_status assess_cases(int positive, const tn_valid_options *options, tn_valid_set *s) {
     tn_predictions mean;
     int *cluster = NULL;
     if (!s->cases.known) return TN_OK;
     TN_TRY(tn_cases_average(&s->cases, &s->predictions, &mean, &cluster, &s->mixed));
-    const tn_assess_options o = options_of(r, cluster, NAN);
+    const tn_assess_options o = options_for(positive, options, cluster, NAN);
     const tn_status status = mean.n ? tn_assess(&mean, &o, &s->by_case) : TN_OK;
     s->has_cases = status == TN_OK && mean.n;
-    if (s->has_cases) s->case_baseline = tn_baseline_of(&s->by_case, r->options->prevalence);
+    if (s->has_cases) s->case_baseline = tn_baseline_of(&s->by_case, options->prevalence);
     tn_predictions_free(&mean);
     free(cluster);
     return status;
 }
 
-static tn_status assess_set(const tn_valid_report *r, tn_valid_set *s, const char *manifest) {
-    TN_TRY(open_cases(r, s, manifest));
-    const tn_assess_options o = options_of(r, s->cases.cluster, NAN);
+tn_status tn_valid_assess_set(int positive, const tn_valid_options *options, tn_valid_set *s,
+                              const char *manifest) {
+    TN_TRY(open_cases(options, s, manifest));
+    const tn_assess_options o = options_for(positive, options, s->cases.cluster, NAN);
     TN_TRY(tn_assess(&s->predictions, &o, &s->images));
-    s->baseline = tn_baseline_of(&s->images, r->options->prevalence);
-    return assess_cases(r, s);
+    s->baseline = tn_baseline_of(&s->images, options->prevalence);
+    return assess_cases(positive, options, s);
 }
 
-static void free_set(tn_valid_set *s) {
+void tn_valid_set_free(tn_valid_set *s) {
     tn_predictions_free(&s->predictions);
     tn_cases_free(&s->cases);
     tn_assessment_free(&s->images);
@@ -142,12 +147,13 @@ static tn_status assess_groups(tn_valid_report *r) {
 /* ---- all ---- */
 
 static tn_status assess_threshold(tn_valid_report *r) {
-    const tn_model *m = r->model;
-    const double threshold = tn_model_threshold(m);
-    if (m->calibrated) {
+    const tn_ensemble *e = r->ensemble;
+    const double threshold = tn_ensemble_threshold(e);
+    for (int m = 0; m < e->n; m++) {
         uint64_t digest;
+        if (!e->member[m].calibrated) continue;
         TN_TRY(tn_file_digest(r->internal.list, &digest));
-        r->calibrated_here = digest == m->sidecar.calibration.list_digest;
+        r->calibrated_here |= digest == e->member[m].sidecar.calibration.list_digest;
     }
     if (isnan(threshold)) return TN_OK;
     tn_assess_options o = options_of(r, r->internal.cases.cluster, threshold);
@@ -161,10 +167,11 @@ static tn_status assess_threshold(tn_valid_report *r) {
 }
 
 tn_status tn_valid_assess(tn_valid_report *r) {
-    TN_TRY(assess_set(r, &r->internal, r->options->manifest));
+    const int positive = r->model->positive;
+    TN_TRY(tn_valid_assess_set(positive, r->options, &r->internal, r->options->manifest));
     r->top_accuracy = tn_top_accuracy(&r->internal.predictions, r->options->top);
     TN_TRY(assess_groups(r));
-    if (r->has_external) TN_TRY(assess_set(r, &r->external, NULL));
+    if (r->has_external) TN_TRY(tn_valid_assess_set(positive, r->options, &r->external, NULL));
     TN_TRY(assess_threshold(r));
     if (!r->has_external) return TN_OK;
     const tn_assess_options o = options_of(r, NULL, NAN);
@@ -173,8 +180,8 @@ tn_status tn_valid_assess(tn_valid_report *r) {
 }
 
 void tn_valid_report_free(tn_valid_report *r) {
-    free_set(&r->internal);
-    free_set(&r->external);
+    tn_valid_set_free(&r->internal);
+    tn_valid_set_free(&r->external);
     tn_assessment_free(&r->operating);
     tn_assessment_free(&r->external_operating);
     for (int i = 0; i < r->groups; i++) tn_assessment_free(&r->group[i].images);

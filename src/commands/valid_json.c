@@ -1,31 +1,11 @@
 /* valid -json: one object on one line. Keys stay as they are; new ones are added. */
+#include "src/commands/json_figures.h"
 #include "src/commands/notice.h"
 #include "src/commands/valid_report.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* As many digits as bring a double back, null where undefined. cJSON frees what it could not add
- * to; one false in a chain ends in "out of memory". */
-static bool add_real(cJSON *object, const char *name, double value) {
-    char text[32];
-    if (!isfinite(value)) return cJSON_AddNullToObject(object, name) != NULL;
-    snprintf(text, sizeof text, "%.17g", value);
-    return cJSON_AddRawToObject(object, name, text) != NULL;
-}
-
-static bool add_count(cJSON *object, const char *name, size_t count) {
-    return cJSON_AddNumberToObject(object, name, (double)count) != NULL;
-}
-
-static bool add_interval(cJSON *object, const char *name, tn_interval interval) {
-    char text[72];
-    if (!tn_interval_is(interval)) return cJSON_AddNullToObject(object, name) != NULL;
-    snprintf(text, sizeof text, "[%.17g,%.17g]", interval.low, interval.high);
-    return cJSON_AddRawToObject(object, name, text) != NULL;
-}
 
 static bool wants(const tn_valid_report *r, int f) {
     return (f != TN_FIGURE_PPV_AT && f != TN_FIGURE_NPV_AT) || !isnan(r->options->prevalence);
@@ -34,7 +14,7 @@ static bool wants(const tn_valid_report *r, int f) {
 static bool add_figures(cJSON *object, const tn_valid_report *r, const double *figure) {
     bool ok = true;
     for (int f = 0; f < TN_FIGURES; f++)
-        if (wants(r, f)) ok = ok && add_real(object, tn_figure_key(f), figure[f]);
+        if (wants(r, f)) ok = ok && tn_json_real(object, tn_figure_key(f), figure[f]);
     return ok;
 }
 
@@ -54,15 +34,15 @@ static bool add_confusion(cJSON *object, const tn_assessment *a) {
 
 /* n, the figures, confusion, intervals, and what they rest on. */
 static bool add_assessment(cJSON *object, const tn_valid_report *r, const tn_assessment *a) {
-    bool ok = add_count(object, "n", a->n) && add_figures(object, r, a->figure);
+    bool ok = tn_json_count(object, "n", a->n) && add_figures(object, r, a->figure);
     ok = ok && add_confusion(object, a);
     cJSON *intervals = ok ? cJSON_AddObjectToObject(object, "intervals") : NULL;
     ok = intervals != NULL;
     for (int f = 0; f < TN_FIGURES; f++)
-        if (wants(r, f)) ok = ok && add_interval(intervals, tn_figure_key(f), a->interval[f]);
-    ok = ok && add_count(object, "independent", (size_t)a->clusters);
-    ok = ok && add_count(object, "independent_in_smallest_class", (size_t)a->fewest);
-    return ok && add_count(object, "resamples", (size_t)a->resamples);
+        if (wants(r, f)) ok = ok && tn_json_interval(intervals, tn_figure_key(f), a->interval[f]);
+    ok = ok && tn_json_count(object, "independent", (size_t)a->clusters);
+    ok = ok && tn_json_count(object, "independent_in_smallest_class", (size_t)a->fewest);
+    return ok && tn_json_count(object, "resamples", (size_t)a->resamples);
 }
 
 static bool add_baseline(cJSON *object, const tn_valid_report *r, const tn_baseline *b) {
@@ -77,13 +57,13 @@ static bool add_classes(cJSON *root, const tn_valid_report *r, const tn_assessme
         const tn_class_figures *k = &a->by_class[c];
         cJSON *o = cJSON_CreateObject();
         if (!o || !cJSON_AddItemToArray(list, o)) return false;
-        const bool ok = cJSON_AddStringToObject(o, "name", r->model->names[c]) &&
-                        add_count(o, "images", k->truths) && add_count(o, "answers", k->answers) &&
-                        add_real(o, "precision", k->precision) &&
-                        add_real(o, "recall", k->recall) && add_real(o, "f1", k->f1) &&
-                        add_real(o, "auc", k->auc) &&
-                        add_interval(o, "auc_interval", k->auc_interval) &&
-                        add_real(o, "average_precision", k->average_precision);
+        const bool ok =
+            cJSON_AddStringToObject(o, "name", r->model->names[c]) &&
+            tn_json_count(o, "images", k->truths) && tn_json_count(o, "answers", k->answers) &&
+            tn_json_real(o, "precision", k->precision) && tn_json_real(o, "recall", k->recall) &&
+            tn_json_real(o, "f1", k->f1) && tn_json_real(o, "auc", k->auc) &&
+            tn_json_interval(o, "auc_interval", k->auc_interval) &&
+            tn_json_real(o, "average_precision", k->average_precision);
         if (!ok) return false;
     }
     return list != NULL;
@@ -100,7 +80,7 @@ static bool add_macro(cJSON *root, const tn_assessment *a) {
     }
     cJSON *o = cJSON_AddObjectToObject(root, "macro");
     bool ok = o != NULL;
-    for (int i = 0; i < 5; i++) ok = ok && add_real(o, name[i], mean[i] / occurring);
+    for (int i = 0; i < 5; i++) ok = ok && tn_json_real(o, name[i], mean[i] / occurring);
     return ok;
 }
 
@@ -108,26 +88,51 @@ static bool add_cases(cJSON *object, const tn_valid_report *r, const tn_valid_se
     if (!s->has_cases) return cJSON_AddNullToObject(object, "cases") != NULL;
     cJSON *o = cJSON_AddObjectToObject(object, "cases");
     return o && add_assessment(o, r, &s->by_case) && add_baseline(o, r, &s->case_baseline) &&
-           add_count(o, "left_out", s->mixed) &&
+           tn_json_count(o, "left_out", s->mixed) &&
            cJSON_AddStringToObject(o, "manifest", s->cases.manifest.path);
 }
 
 static bool add_operating(cJSON *object, const tn_valid_report *r, const tn_assessment *a) {
     const tn_calibration *c = &r->model->sidecar.calibration;
     cJSON *o = cJSON_AddObjectToObject(object, "operating_point");
-    return o && add_real(o, "threshold", c->threshold) &&
-           add_real(o, "wanted_sensitivity", c->wanted_sensitivity) &&
+    return o && tn_json_real(o, "threshold", c->threshold) &&
+           tn_json_real(o, "wanted_sensitivity", c->wanted_sensitivity) &&
            cJSON_AddStringToObject(o, "chosen_on", c->list) && add_assessment(o, r, a);
 }
 
 static bool add_calibration(cJSON *root, const tn_valid_report *r) {
     const tn_calibration *c = &r->model->sidecar.calibration;
-    if (!cJSON_AddBoolToObject(root, "calibrated", r->model->calibrated)) return false;
-    if (!r->model->calibrated) return true;
+    if (!cJSON_AddBoolToObject(root, "calibrated", tn_ensemble_calibrated(r->ensemble)))
+        return false;
+    if (!r->model->calibrated || r->ensemble->n > 1) return true;
     cJSON *o = cJSON_AddObjectToObject(root, "calibration");
-    return o && add_real(o, "temperature", c->temperature) &&
-           cJSON_AddStringToObject(o, "list", c->list) && add_real(o, "images", c->images) &&
+    return o && tn_json_real(o, "temperature", c->temperature) &&
+           cJSON_AddStringToObject(o, "list", c->list) && tn_json_real(o, "images", c->images) &&
            cJSON_AddBoolToObject(o, "on_this_list", r->calibrated_here);
+}
+
+/* The nets of an ensemble, each with what is put on its probabilities. */
+static bool add_nets(cJSON *root, const tn_valid_report *r) {
+    const tn_ensemble *e = r->ensemble;
+    if (e->n == 1) return cJSON_AddStringToObject(root, "weights", r->model->args.weights) != NULL;
+    cJSON *list = cJSON_AddArrayToObject(root, "members");
+    for (int m = 0; list && m < e->n; m++) {
+        cJSON *o = cJSON_CreateObject();
+        if (!o || !cJSON_AddItemToArray(list, o)) return false;
+        if (!cJSON_AddStringToObject(o, "weights", e->member[m].args.weights) ||
+            !cJSON_AddBoolToObject(o, "calibrated", e->member[m].calibrated) ||
+            !tn_json_real(o, "temperature", e->member[m].temperature))
+            return false;
+    }
+    return list && cJSON_AddBoolToObject(root, "calibrated_on_this_list", r->calibrated_here);
+}
+
+static bool add_disagreement(cJSON *object, const tn_valid_report *r, const tn_valid_set *s) {
+    if (r->ensemble->n == 1) return true;
+    cJSON *o = cJSON_AddObjectToObject(object, "disagreement");
+    return o && tn_json_real(o, "mean_sd", s->members.deviation) &&
+           tn_json_real(o, "largest_range", s->members.most) &&
+           tn_json_count(o, "divided_images", s->members.divided);
 }
 
 static bool add_groups(cJSON *root, const tn_valid_report *r) {
@@ -151,15 +156,16 @@ static bool add_external(cJSON *root, const tn_valid_report *r) {
     bool ok = o && cJSON_AddStringToObject(o, "list", r->external.list) &&
               cJSON_AddBoolToObject(o, "verified", false) &&
               add_assessment(o, r, &r->external.images) &&
-              add_baseline(o, r, &r->external.baseline) && add_cases(o, r, &r->external);
+              add_baseline(o, r, &r->external.baseline) && add_cases(o, r, &r->external) &&
+              add_disagreement(o, r, &r->external);
     if (ok && r->external_has_threshold) ok = add_operating(o, r, &r->external_operating);
     cJSON *drop = ok ? cJSON_AddObjectToObject(o, "drop") : NULL;
     cJSON *intervals = drop ? cJSON_AddObjectToObject(o, "drop_intervals") : NULL;
     ok = intervals != NULL;
     for (int f = 0; f < TN_FIGURES; f++) {
         if (!wants(r, f)) continue;
-        ok = ok && add_real(drop, tn_figure_key(f), r->drop[f].drop);
-        ok = ok && add_interval(intervals, tn_figure_key(f), r->drop[f].interval);
+        ok = ok && tn_json_real(drop, tn_figure_key(f), r->drop[f].drop);
+        ok = ok && tn_json_interval(intervals, tn_figure_key(f), r->drop[f].interval);
     }
     return ok;
 }
@@ -174,19 +180,19 @@ static bool add_names(cJSON *root, const tn_valid_report *r) {
 static bool fill(cJSON *root, const tn_valid_report *r) {
     const tn_valid_set *s = &r->internal;
     bool ok = add_assessment(root, r, &s->images);
-    ok = ok && add_count(root, "top", (size_t)r->options->top);
-    ok = ok && add_real(root, "top_accuracy", r->top_accuracy) && add_names(root, r);
+    ok = ok && tn_json_count(root, "top", (size_t)r->options->top);
+    ok = ok && tn_json_real(root, "top_accuracy", r->top_accuracy) && add_names(root, r);
     ok = ok && add_baseline(root, r, &s->baseline) && add_classes(root, r, &s->images);
     ok = ok && add_macro(root, &s->images) && add_cases(root, r, s) && add_calibration(root, r);
     if (ok && r->has_threshold) ok = add_operating(root, r, &r->operating);
     if (ok && !isnan(r->options->prevalence))
-        ok = add_real(root, "prevalence", r->options->prevalence);
+        ok = tn_json_real(root, "prevalence", r->options->prevalence);
     ok = ok && add_groups(root, r) && add_external(root, r);
     ok = ok && cJSON_AddStringToObject(root, "list", s->list);
-    ok = ok && cJSON_AddStringToObject(root, "weights", r->model->args.weights);
+    ok = ok && add_nets(root, r) && add_disagreement(root, r, s);
     ok = ok && cJSON_AddStringToObject(root, "views", tn_views_name(r->views));
-    ok = ok && add_real(root, "seed", (double)r->options->seed);
-    ok = ok && add_real(root, "seconds", r->seconds);
+    ok = ok && tn_json_real(root, "seed", (double)r->options->seed);
+    ok = ok && tn_json_real(root, "seconds", r->seconds);
     return ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);
 }
 

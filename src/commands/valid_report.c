@@ -1,5 +1,6 @@
 #include "src/commands/valid_report.h"
 
+#include "src/commands/figure_text.h"
 #include "src/commands/notice.h"
 
 #include <math.h>
@@ -13,47 +14,10 @@ static tn_status written(FILE *to) {
     return TN_OK;
 }
 
-static const char *figure(double value, char text[32]) {
-    if (isnan(value)) return "-";
-    snprintf(text, 32, "%.4f", value);
-    return text;
-}
-
-static const char *range(tn_interval interval, char text[32]) {
-    if (!tn_interval_is(interval)) return "-";
-    snprintf(text, 32, "%.4f to %.4f", interval.low, interval.high);
-    return text;
-}
-
 /* ---- one set's figures ---- */
 
-/* What ranks first in judging a classifier of unequal classes stands first. */
-static const tn_figure order[] = {
-    TN_FIGURE_AUC,
-    TN_FIGURE_BALANCED_ACCURACY,
-    TN_FIGURE_SENSITIVITY,
-    TN_FIGURE_SPECIFICITY,
-    TN_FIGURE_SPECIFICITY_90,
-    TN_FIGURE_SPECIFICITY_95,
-    TN_FIGURE_ACCURACY,
-    TN_FIGURE_PRECISION,
-    TN_FIGURE_NPV,
-    TN_FIGURE_F1,
-    TN_FIGURE_MCC,
-    TN_FIGURE_AVERAGE_PRECISION,
-    TN_FIGURE_PPV_AT,
-    TN_FIGURE_NPV_AT,
-    TN_FIGURE_LOSS,
-    TN_FIGURE_BRIER,
-    TN_FIGURE_ECE,
-};
-
 static bool is_shown(const tn_assessment *a, const tn_valid_report *r, tn_figure f) {
-    const bool of_positive = f == TN_FIGURE_SENSITIVITY || f == TN_FIGURE_SPECIFICITY ||
-                             f == TN_FIGURE_NPV || f == TN_FIGURE_SPECIFICITY_90 ||
-                             f == TN_FIGURE_SPECIFICITY_95;
-    if (f == TN_FIGURE_PPV_AT || f == TN_FIGURE_NPV_AT) return !isnan(r->options->prevalence);
-    return a->positive >= 0 || !of_positive;
+    return tn_figure_is_shown(f, a->positive, r->options->prevalence);
 }
 
 static void print_figures(const tn_valid_report *r, const tn_assessment *a, const tn_baseline *b,
@@ -61,11 +25,11 @@ static void print_figures(const tn_valid_report *r, const tn_assessment *a, cons
     char x[32], y[32], z[32];
     fprintf(to, "%-20s %8s   %-16s   always \"%s\"\n", "", "net", "95 % interval",
             r->model->names[b->answer]);
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        const tn_figure f = order[i];
+    for (size_t i = 0; i < TN_FIGURES; i++) {
+        const tn_figure f = tn_figure_order[i];
         if (!is_shown(a, r, f)) continue;
-        fprintf(to, "%-20s %8s   %-16s   %8s\n", tn_figure_name(f), figure(a->figure[f], x),
-                range(a->interval[f], y), figure(b->figure[f], z));
+        fprintf(to, "%-20s %8s   %-16s   %8s\n", tn_figure_name(f), tn_figure_text(a->figure[f], x),
+                tn_interval_text(a->interval[f], y), tn_figure_text(b->figure[f], z));
     }
 }
 
@@ -125,11 +89,27 @@ static void print_operating(const tn_valid_report *r, const tn_assessment *a, FI
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         if (is_shown(a, r, shown[i]))
             fprintf(to, "%-20s %8s   %s\n", tn_figure_name(shown[i]),
-                    figure(a->figure[shown[i]], x), range(a->interval[shown[i]], y));
+                    tn_figure_text(a->figure[shown[i]], x),
+                    tn_interval_text(a->interval[shown[i]], y));
+}
+
+/* How far several nets are apart. */
+static void print_members(const tn_valid_report *r, const tn_valid_set *s, FILE *to) {
+    const int positive = r->model->positive;
+    if (r->ensemble->n == 1) return;
+    fprintf(to, "Mean of %d nets. They give ", r->ensemble->n);
+    if (positive >= 0)
+        fprintf(to, "\"%s\"", r->model->names[positive]);
+    else
+        fprintf(to, "the answer");
+    fprintf(to,
+            " probabilities with a standard deviation of %.4f (mean over images) and at most "
+            "%.4f apart; on %zu of %zu images some answer so and some do not.\n",
+            s->members.deviation, s->members.most, s->members.divided, s->predictions.n);
 }
 
 static void print_calibration(const tn_valid_report *r, FILE *to) {
-    char *text = tn_model_calibration_text(r->model);
+    char *text = tn_ensemble_calibration_text(r->ensemble);
     fprintf(to, "scores: %s\n", text ? text : "out of memory");
     free(text);
     if (r->calibrated_here)
@@ -150,14 +130,15 @@ static void print_classes(const tn_valid_report *r, const tn_assessment *a, FILE
         for (int i = 0; i < 5 && k->truths; i++) mean[i] += value[i];
         occurring += k->truths > 0;
         fprintf(to, "%-20s %8zu %9s %8s %8s %8s   %-16s %8s\n", r->model->names[c], k->truths,
-                figure(value[0], text[0]), figure(value[1], text[1]), figure(value[2], text[2]),
-                figure(value[3], text[3]), range(k->auc_interval, text[4]),
-                figure(value[4], text[5]));
+                tn_figure_text(value[0], text[0]), tn_figure_text(value[1], text[1]),
+                tn_figure_text(value[2], text[2]), tn_figure_text(value[3], text[3]),
+                tn_interval_text(k->auc_interval, text[4]), tn_figure_text(value[4], text[5]));
     }
     for (int i = 0; i < 5; i++) mean[i] /= occurring;
-    fprintf(to, "%-20s %8zu %9s %8s %8s %8s   %-16s %8s\n", "macro", a->n, figure(mean[0], text[0]),
-            figure(mean[1], text[1]), figure(mean[2], text[2]), figure(mean[3], text[3]), "",
-            figure(mean[4], text[4]));
+    fprintf(to, "%-20s %8zu %9s %8s %8s %8s   %-16s %8s\n", "macro", a->n,
+            tn_figure_text(mean[0], text[0]), tn_figure_text(mean[1], text[1]),
+            tn_figure_text(mean[2], text[2]), tn_figure_text(mean[3], text[3]), "",
+            tn_figure_text(mean[4], text[4]));
 }
 
 static void print_confusion(const tn_valid_report *r, const tn_assessment *a, FILE *to) {
@@ -187,9 +168,11 @@ static void print_groups(const tn_valid_report *r, FILE *to) {
         const tn_assessment *a = &r->group[i].images;
         const char *value = r->group[i].value;
         fprintf(to, "%-24.24s %7zu %8s %8s %8s   %-16s %8s\n", *value ? value : "(not given)", a->n,
-                figure(a->figure[TN_FIGURE_SENSITIVITY], x),
-                figure(a->figure[TN_FIGURE_SPECIFICITY], y), figure(a->figure[TN_FIGURE_AUC], z),
-                range(a->interval[TN_FIGURE_AUC], u), figure(a->figure[TN_FIGURE_ACCURACY], v));
+                tn_figure_text(a->figure[TN_FIGURE_SENSITIVITY], x),
+                tn_figure_text(a->figure[TN_FIGURE_SPECIFICITY], y),
+                tn_figure_text(a->figure[TN_FIGURE_AUC], z),
+                tn_interval_text(a->interval[TN_FIGURE_AUC], u),
+                tn_figure_text(a->figure[TN_FIGURE_ACCURACY], v));
     }
     fprintf(to, "Subgroups that were looked at to find one that stands out prove nothing: overlap "
                 "of intervals is the rule.\n");
@@ -208,16 +191,18 @@ static void print_external(const tn_valid_report *r, FILE *to) {
     if (r->model->preprocess.crop == TN_CROP_NODULE)
         fprintf(to, "The net was trained on nodule crops; these images are taken as they are.\n");
     print_figures(r, &s->images, &s->baseline, to);
+    print_members(r, s, to);
     print_cases(r, s, to);
     if (r->external_has_threshold) print_operating(r, &r->external_operating, to);
     fprintf(to, "\n%-20s %8s %8s %9s   %s\n", "drop against internal", "internal", "external",
             "drop", "95 % interval");
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        const tn_figure f = order[i];
+    for (size_t i = 0; i < TN_FIGURES; i++) {
+        const tn_figure f = tn_figure_order[i];
         if (!is_shown(&s->images, r, f)) continue;
         fprintf(to, "%-21s %8s %8s %9s   %s\n", tn_figure_name(f),
-                figure(r->internal.images.figure[f], x), figure(s->images.figure[f], y),
-                figure(r->drop[f].drop, z), range(r->drop[f].interval, u));
+                tn_figure_text(r->internal.images.figure[f], x),
+                tn_figure_text(s->images.figure[f], y), tn_figure_text(r->drop[f].drop, z),
+                tn_interval_text(r->drop[f].interval, u));
     }
     const int positive = r->model->positive;
     if (positive >= 0) {
@@ -243,8 +228,10 @@ tn_status tn_valid_report_text(const tn_valid_report *r, FILE *to) {
     fprintf(to, "\n");
     print_figures(r, &s->images, &s->baseline, to);
     if (r->options->top > 1 && r->options->top < s->images.classes)
-        fprintf(to, "top %d accuracy       %8s\n", r->options->top, figure(r->top_accuracy, text));
+        fprintf(to, "top %d accuracy       %8s\n", r->options->top,
+                tn_figure_text(r->top_accuracy, text));
     print_caveats(r, s, to);
+    print_members(r, s, to);
     print_calibration(r, to);
     print_classes(r, &s->images, to);
     print_confusion(r, &s->images, to);

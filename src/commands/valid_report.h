@@ -3,7 +3,7 @@
 #ifndef TN_COMMANDS_VALID_REPORT_H
 #define TN_COMMANDS_VALID_REPORT_H
 
-#include "src/commands/model.h"
+#include "src/commands/ensemble.h"
 #include "src/commands/views.h"
 #include "src/eval/assessment.h"
 #include "src/eval/cases.h"
@@ -27,7 +27,8 @@ typedef struct tn_valid_options {
 typedef struct tn_valid_set {
     const char *list;
     tn_predictions predictions;
-    tn_cases cases; /* cases.known: the manifest groups the images */
+    tn_members_summary members; /* of several nets */
+    tn_cases cases;             /* cases.known: the manifest groups the images */
     bool has_manifest;
     tn_assessment images;
     tn_baseline baseline;
@@ -37,13 +38,21 @@ typedef struct tn_valid_set {
     size_t mixed; /* cases left out: images of several classes */
 } tn_valid_set;
 
+/* Computes the figures of set->predictions, by image and, where a manifest tells the cases, by
+ * case: `manifest`, which must fit, else (NULL) the one beside set->list, which is left out with a
+ * warning when it does not. Free with tn_valid_set_free, after a failure too. */
+tn_status tn_valid_assess_set(int positive, const tn_valid_options *options, tn_valid_set *set,
+                              const char *manifest);
+void tn_valid_set_free(tn_valid_set *set);
+
 typedef struct tn_valid_group {
     const char *value; /* of the column */
     tn_assessment images;
 } tn_valid_group;
 
 typedef struct tn_valid_report {
-    const tn_model *model;
+    const tn_ensemble *ensemble;
+    const tn_model *model; /* its first member: names, positive class, preprocessing of all */
     const tn_valid_options *options;
     tn_views views;
     double seconds;

@@ -68,6 +68,21 @@ static void words_are_told_apart(void **state) {
     assert_string_equal(m.cfg, "missing.cfg");
 }
 
+static void members_end_in_weights(void **state) {
+    (void)state;
+    static const char *const items[] = {"net.cfg",   "first",     "b.weights",
+                                        "c.weights", "image.png", "d.weights"};
+    const tn_texts words = {(const char **)items, 6};
+    tn_model_args m;
+    assert_int_equal(tn_model_args_split(&words, &m), TN_OK);
+    assert_string_equal(m.weights, "first");
+    assert_int_equal(m.used, 2);
+    assert_int_equal(tn_model_args_members(&words, &m), 2);
+    const tn_texts one = {(const char **)items, 2};
+    assert_int_equal(tn_model_args_split(&one, &m), TN_OK);
+    assert_int_equal(tn_model_args_members(&one, &m), 0);
+}
+
 static void no_cfg_is_an_error(void **state) {
     (void)state;
     tn_model_args m;
@@ -105,6 +120,7 @@ static void base_ends_at_the_first_dot(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_told_apart),
+        cmocka_unit_test(members_end_in_weights),
         cmocka_unit_test(no_cfg_is_an_error),
         cmocka_unit_test(missing_data_says_how_to_make_it),
         cmocka_unit_test(base_ends_at_the_first_dot),
