@@ -7,7 +7,7 @@ set -eu
 
 build="gcc g++ make pkg-config libc6-dev libgomp1 libdnnl-dev libopencv-imgcodecs-dev
  libopencv-imgproc-dev libopencv-photo-dev libopencv-videoio-dev libxml2-dev libcjson-dev"
-test="libcmocka-dev darknet python3-opencv python3-sklearn"
+test="libcmocka-dev darknet libxml2-utils python3-opencv python3-sklearn"
 lint="clang-tidy cppcheck clang-format"
 fuzz="clang libclang-rt-14-dev"
 

@@ -32,6 +32,7 @@ static const command classifier_commands[] = {
     {"try", tn_cmd_try, "what each layer makes of one image"},
     {"gradcam", tn_cmd_gradcam, "shows which places of an image speak for a class"},
     {"demo", tn_cmd_demo, "scores drawn into a video's or a camera's frames"},
+    {"report", tn_cmd_report, "run folders as one page of HTML"},
     {"summary", tn_cmd_summary, "layers, shapes, parameters, multiply-adds of a cfg"},
     {0},
 };

@@ -28,6 +28,7 @@ int tn_cmd_csv(int argc, char **argv);
 int tn_cmd_try(int argc, char **argv);
 int tn_cmd_gradcam(int argc, char **argv); /* classifier gradcam: heat maps */
 int tn_cmd_demo(int argc, char **argv);
+int tn_cmd_report(int argc, char **argv);  /* classifier report: run folders as a page */
 int tn_cmd_summary(int argc, char **argv); /* classifier summary */
 int tn_cmd_cfg(int argc, char **argv);     /* cfg check | help | expand */
 int tn_cmd_version(int argc, char **argv);

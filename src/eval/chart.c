@@ -1,6 +1,7 @@
 #include "src/eval/chart.h"
 
 #include "src/data/canvas.h"
+#include "src/eval/axis.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 /* Drawn at twice the size and averaged down: lines become smooth, letters stay sharp. */
-enum { FINE = 2, WIDTH = 1500, HEIGHT = 540, PANELS = 3, TICKS = 5 };
+enum { FINE = 2, WIDTH = 1500, HEIGHT = 540, PANELS = 3 };
 enum { TOP = 96, BOTTOM = 64, LEFT = 64, RIGHT = 20, GAP = 6 }; /* around each plot, pixels */
 enum { SMALL = 3, LARGE = 5 };                                  /* letters, in fine pixels */
 
@@ -56,33 +57,16 @@ static double y_of(const axes *a, double value) {
     return a->y + a->h * (1 - fmin(fmax(part, 0), 1));
 }
 
-/* 1, 2 or 5 times a power of ten: the smallest that is not below. */
-static double round_up(double value) {
-    double unit = pow(10, floor(log10(value)));
-    double part = value / unit;
-    return unit * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Top of an axis from 0 that shows all but wild values: up to four times the median. */
+/* Top of an axis from 0 that shows all but wild values. */
 static double top_of(const tn_history *h, const series *s, int n) {
     double *all = calloc(h->n * (size_t)n + 1, sizeof *all);
     if (!all) return 1;
     size_t count = 0;
     for (int k = 0; k < n; k++)
-        for (size_t i = 0; i < h->n; i++) {
-            double v = value_at(h, i, &s[k]);
-            if (isfinite(v)) all[count++] = v;
-        }
-    qsort(all, count, sizeof *all, ascending);
-    double most = count ? fmin(all[count - 1], 4 * all[count / 2]) : 1;
+        for (size_t i = 0; i < h->n; i++) all[count++] = value_at(h, i, &s[k]);
+    const double top = tn_axis_top(all, count);
     free(all);
-    double step = most > 0 ? round_up(most / TICKS) : 0.2;
-    return step * ceil(most / step);
+    return top;
 }
 
 static void centred(tn_image *image, double x, double y, int scale, tn_colour colour,
@@ -92,7 +76,7 @@ static void centred(tn_image *image, double x, double y, int scale, tn_colour co
 
 static void draw_y_axis(tn_image *image, const axes *a) {
     char text[32];
-    double step = round_up((a->high - a->low) / TICKS);
+    double step = tn_axis_round_up((a->high - a->low) / TN_AXIS_TICKS);
     for (int i = 0; a->low + i * step <= a->high * (1 + 1e-9); i++) {
         double value = a->low + i * step, y = y_of(a, value);
         tn_draw_line(image, a->x, y, a->x + a->w, y, FINE, grid);
@@ -104,7 +88,7 @@ static void draw_y_axis(tn_image *image, const axes *a) {
 
 static void draw_x_axis(tn_image *image, const axes *a) {
     char text[32];
-    double step = fmax(round_up((a->last - a->first) / TICKS), 1e-3);
+    double step = fmax(tn_axis_round_up((a->last - a->first) / TN_AXIS_TICKS), 1e-3);
     for (double value = ceil(a->first / step) * step; value <= a->last * (1 + 1e-9);
          value += step) {
         double x = x_of(a, value);

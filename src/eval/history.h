@@ -45,6 +45,10 @@ void tn_history_free(tn_history *history);
  * Atomic: a failure leaves the old file. */
 tn_status tn_history_save(const tn_history *history, const char *path);
 
+/* Reads such a file back, NaN where it says null. Fails with FILE:LINE on a line that is no such
+ * object. Free with tn_history_free. */
+tn_status tn_history_load(const char *path, tn_history *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -172,17 +172,18 @@ static void draw_arrow(const drawing *d, int i, FILE *to) {
     const int n = tn_graph_references(&d->net->plan, layer, named);
     for (int j = 0; j < n; j++) reads |= d->box_of[named[j]] == i - 1;
     if (!reads) return;
-    fprintf(to, "<path d=\"M%d %dV%d\" class=\"a\" marker-end=\"url(#h)\"/>\n", BOX_X + BOX_W / 2,
-            box_y(i) - (STEP - BOX_H), box_y(i) - 2);
+    fprintf(to, "<path d=\"M%d %dV%d\" class=\"a\"/><path d=\"M%d %dl-4 -6h8z\" class=\"p\"/>\n",
+            BOX_X + BOX_W / 2, box_y(i) - (STEP - BOX_H), box_y(i) - 2, BOX_X + BOX_W / 2,
+            box_y(i));
 }
 
 static void draw_arc(const arc *a, FILE *to) {
     const int x = BOX_X + BOX_W, out = x + (a->lane + 1) * LANE;
     const int y1 = box_y(a->from) + BOX_H - 8, y2 = box_y(a->to) + 8;
     fprintf(to,
-            "<path d=\"M%d %dH%dQ%d %d %d %dV%dQ%d %d %d %dH%d\" class=\"a\" "
-            "marker-end=\"url(#h)\"/>\n",
-            x, y1, out - 6, out, y1, out, y1 + 6, y2 - 6, out, y2, out - 6, y2, x + 3);
+            "<path d=\"M%d %dH%dQ%d %d %d %dV%dQ%d %d %d %dH%d\" class=\"a\"/>"
+            "<path d=\"M%d %dl6 -4v8z\" class=\"p\"/>\n",
+            x, y1, out - 6, out, y1, out, y1 + 6, y2 - 6, out, y2, out - 6, y2, x + 3, x, y2);
 }
 
 static void draw_title(const drawing *d, FILE *to) {
@@ -209,10 +210,8 @@ tn_status tn_summary_svg(const tn_net *net, FILE *to) {
                 "<style>.t{font-size:13px;fill:#fff;font-weight:bold}.d{font-weight:normal}"
                 ".n{fill:#ffe9a8}.s{font-size:12px;fill:#fff;text-anchor:end}"
                 ".h{font-size:18px;fill:#1f2933}.u{font-size:12px;fill:#52606d}"
-                ".a{fill:none;stroke:#52606d;stroke-width:1.4}</style>\n"
-                "<defs><marker id=\"h\" markerWidth=\"7\" markerHeight=\"7\" refX=\"5\" "
-                "refY=\"3.5\" orient=\"auto\"><path d=\"M0 0L6 3.5L0 7z\" fill=\"#52606d\"/>"
-                "</marker></defs>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+                ".a{fill:none;stroke:#52606d;stroke-width:1.4}.p{fill:#52606d}</style>\n"
+                "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
                 width, height, width, height);
         draw_title(&d, to);
         for (int i = 0; i < d.n_boxes; i++) draw_arrow(&d, i, to);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -60,7 +61,64 @@ static void lines_are_json(void **state) {
     tn_history_free(&h);
 }
 
+static void writes(const char *path, const char *text) {
+    FILE *to = fopen(path, "w");
+    assert_non_null(to);
+    fputs(text, to);
+    fclose(to);
+}
+
+static void refuses(const char *path, const char *text, const char *message) {
+    tn_history h;
+    writes(path, text);
+    assert_int_equal(tn_history_load(path, &h), TN_FAIL);
+    if (!strstr(tn_error(), message)) fail_msg("%s, expected %s", tn_error(), message);
+}
+
+static void what_was_written_is_read(void **state) {
+    (void)state;
+    char path[64], line[1024], twice[2200], short_line[32];
+    snprintf(path, sizeof path, "/tmp/tn_history_%d.jsonl", (int)getpid());
+    const tn_epoch_record r = {.epoch = 1.5,
+                               .step = 12,
+                               .images = 96,
+                               .rate = 1e-3,
+                               .best = 1,
+                               .train = {.loss = 0.25, .auc = NAN},
+                               .valid = tn_summary_none};
+    tn_history h = {0}, back;
+    assert_int_equal(tn_history_add(&h, &r), TN_OK);
+    assert_int_equal(tn_history_add(&h, &r), TN_OK);
+    assert_int_equal(tn_history_save(&h, path), TN_OK);
+    assert_int_equal(tn_history_load(path, &back), TN_OK);
+    assert_int_equal(back.n, 2);
+    assert_true(back.record[1].epoch == 1.5 && back.record[1].step == 12 && back.record[1].best);
+    assert_true(back.record[0].train.loss == 0.25 && isnan(back.record[0].train.auc));
+    assert_true(isnan(back.record[0].valid.loss));
+    tn_history_free(&h);
+    tn_history_free(&back);
+    FILE *from = fopen(path, "r");
+    assert_non_null(fgets(line, sizeof line, from));
+    fclose(from);
+    snprintf(twice, sizeof twice, "%s%.20s\n", line, line);
+    refuses(path, twice, ".jsonl:2: no JSON");
+    snprintf(twice, sizeof twice, "%s{}\n", line);
+    refuses(path, twice, ".jsonl:2: \"epoch\" is missing");
+    refuses(path, "[1]\n", ".jsonl:1: no JSON object");
+    snprintf(twice, sizeof twice, "%.*s %s", (int)strcspn(line, "\n"), line, line);
+    refuses(path, twice, ".jsonl:1: more than one");
+    snprintf(short_line, sizeof short_line, "{\"epoch\":-1}");
+    refuses(path, short_line, "\"epoch\" is -1");
+    refuses(path, "{\"epoch\":\"one\"}", "is no number");
+    writes(path, "");
+    assert_int_equal(tn_history_load(path, &back), TN_OK);
+    assert_int_equal(back.n, 0);
+    unlink(path);
+    assert_int_equal(tn_history_load(path, &back), TN_FAIL);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lines_are_json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lines_are_json),
+                                       cmocka_unit_test(what_was_written_is_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
