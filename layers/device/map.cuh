@@ -2,8 +2,8 @@
  * (NHWC: one access of a warp is one run of memory), those in y a pixel each.
  *
  * A thread takes V channels at once: 4, each view's in one access of 16 bytes (bf16: 8), where all
- * views allow it, else 1. The host lays blocks and grid out with tn_cuda_map_of
- * (layers/ops/cuda_map.h). */
+ * views allow it, else 1. Launched with the blocks of tn_cuda_tiles_of (layers/ops/cuda_kernels.h);
+ * pixels are counted through the whole batch, in 32 bits. */
 #ifndef TN_DEVICE_MAP_CUH
 #define TN_DEVICE_MAP_CUH
 
@@ -11,14 +11,14 @@
 
 /* The first of the calling thread's channels, which may lie behind the last one of the map. */
 template <int V> TN_DEVICE int tn_map_channel(void) {
-    return (int)(blockIdx.y * blockDim.x + threadIdx.x) * V;
+    return (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
 }
-/* Its first pixel, of the whole batch; it goes on by tn_map_step(). */
+/* Its first pixel; it goes on by tn_map_step(). */
 TN_DEVICE unsigned tn_map_pixel(void) {
-    return blockIdx.x * blockDim.y + threadIdx.y;
+    return blockIdx.y * blockDim.y + threadIdx.y;
 }
 TN_DEVICE unsigned tn_map_step(void) {
-    return gridDim.x * blockDim.y;
+    return gridDim.y * blockDim.y;
 }
 
 /* V neighbouring channels of a pixel, in registers. */

@@ -49,15 +49,28 @@ typedef struct tn_cuda_grid {
     tn_gpu_extent grid, block;
 } tn_cuda_grid;
 
-/* For tn_each_element over t: a block takes up to 32 channels of `threads` / 32 pixels, of more
- * pixels where there are fewer channels. No thread divides to find its place. */
-static inline tn_cuda_grid tn_cuda_tiles(const tn_tensor *t, unsigned threads) {
+/* Blocks over `columns` (channels, or groups of them) and `rows` (pixels): a block takes up to 32
+ * columns of `threads` / 32 rows, of more rows where there are fewer columns. No thread divides to
+ * find its place. */
+static inline tn_cuda_grid tn_cuda_tiles_of(unsigned columns, size_t rows, unsigned threads) {
     unsigned x = 1;
-    while (x < 32 && x < (unsigned)t->c) x *= 2;
-    const unsigned y = threads / x, across = ((unsigned)t->c + x - 1) / x;
-    const size_t down = (tn_pixels(t) + y - 1) / y;
+    while (x < 32 && x < columns) x *= 2;
+    const unsigned y = threads / x, across = (columns + x - 1) / x;
+    const size_t down = (rows + y - 1) / y;
     const size_t most = across < TN_CUDA_MOST_BLOCKS ? TN_CUDA_MOST_BLOCKS / across : 1;
     return (tn_cuda_grid){{across, (unsigned)(down < most ? down : most), 1}, {x, y, 1}};
+}
+
+/* For tn_each_element over t. */
+static inline tn_cuda_grid tn_cuda_tiles(const tn_tensor *t, unsigned threads) {
+    return tn_cuda_tiles_of((unsigned)t->c, tn_pixels(t), threads);
+}
+
+/* Whether four channels of every pixel can be had in one access (layers/device/map.cuh); memory
+ * that is not there can. */
+static inline bool tn_cuda_takes_four(const tn_tensor *t) {
+    return !t->data || (t->c % 4 == 0 && t->pitch % 4 == 0 &&
+                        (uintptr_t)t->data % (4 * tn_element_bytes(t)) == 0);
 }
 
 #ifdef __cplusplus

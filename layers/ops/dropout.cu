@@ -12,7 +12,7 @@ TN_DEVICE uint32_t pick(const uint32_t word[4], size_t which) {
 
 /* Threads over channels and runs of pixels within a sample. Elements of a run are neighbours in
  * c,h,w order, so that they share one block of four words, or two. */
-TN_KERNEL(tn_dropout_move, TN_MAP_THREADS, tn_dropout_args a) {
+TN_KERNEL(tn_dropout_move, TN_DROPOUT_THREADS, tn_dropout_args a) {
     const unsigned area = (unsigned)a.from.h * (unsigned)a.from.w;
     const unsigned runs = (area + TN_DROPOUT_RUN - 1) / TN_DROPOUT_RUN;
     const unsigned all = (unsigned)a.from.n * runs;

@@ -1,10 +1,12 @@
 #include "layers/ops/dropout_cuda.h"
 
+#include "layers/ops/cuda_kernels.h"
+
 TN_GPU_SOURCE(dropout);
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     (void)k;
-    return tn_gpu_has(r->gpu, &dropout_source) && tn_cuda_map_fits(&r->in[0]) ? TN_OK : TN_REFUSED;
+    return tn_cuda_serves(r, &dropout_source);
 }
 
 static tn_status move(tn_op_run *r, const tn_tensor *from, const tn_tensor *to, bool add) {
@@ -18,7 +20,8 @@ static tn_status move(tn_op_run *r, const tn_tensor *from, const tn_tensor *to, 
     }
     const size_t area = (size_t)from->h * from->w;
     const size_t runs = (area + TN_DROPOUT_RUN - 1) / TN_DROPOUT_RUN;
-    const tn_cuda_map map = tn_cuda_map_of(from->c, 1, (size_t)from->n * runs);
+    const tn_cuda_grid map =
+        tn_cuda_tiles_of((unsigned)from->c, (size_t)from->n * runs, TN_DROPOUT_THREADS);
     return tn_gpu_launch(r->gpu, &dropout_source, "tn_dropout_move", map.grid, map.block, 0,
                          TN_GPU_ARGS(&args), r->op->name);
 }

@@ -2,7 +2,6 @@
 #ifndef TN_OPS_DROPOUT_CUDA_H
 #define TN_OPS_DROPOUT_CUDA_H
 
-#include "layers/ops/cuda_map.h"
 #include "layers/ops/dropout_kernels.h"
 
 #ifdef __cplusplus
@@ -10,7 +9,7 @@ extern "C" {
 #endif
 
 /* Neighbouring pixels of one channel that a thread takes: a block of random words is four. */
-enum { TN_DROPOUT_RUN = 4 };
+enum { TN_DROPOUT_RUN = 4, TN_DROPOUT_THREADS = 256 };
 
 typedef struct tn_dropout_args {
     tn_tensor from, to;       /* forward: values; backward: gradients */

@@ -34,7 +34,7 @@ template <int V> TN_DEVICE void join(sums<V> &a, const sums<V> &b) {
     }
 }
 
-template <class T> struct half_block { T of[TN_MAP_THREADS / 2]; };
+template <class T> struct half_block { T of[TN_NORM_THREADS / 2]; };
 
 /* Joins the upper half of a block's rows to the lower one until row 0 has all. All threads call. */
 template <class T> TN_DEVICE void join_rows(T &mine) {
@@ -55,7 +55,7 @@ template <class T> TN_DEVICE void join_rows(T &mine) {
 template <int V> TN_DEVICE void find_moments(const tn_norm_act_args &a) {
     const tn_tensor &in = a.in[0];
     const int c = tn_map_channel<V>();
-    const unsigned begin = blockIdx.x * a.part_pixels, end = min(begin + a.part_pixels, a.count);
+    const unsigned begin = blockIdx.y * a.part_pixels, end = min(begin + a.part_pixels, a.count);
     moments<V> mine = {0, tn_wide_zero<V>(), tn_wide_zero<V>()};
     tn_wide<V> around = tn_wide_zero<V>();
     if (c < in.c) around = tn_get_wide<V>(in, begin, c);
@@ -84,7 +84,7 @@ template <int V> TN_DEVICE void find_moments(const tn_norm_act_args &a) {
     join_rows(mine);
     if (threadIdx.y > 0 || c >= in.c) return;
     for (int k = 0; k < V; k++) {
-        tn_norm_part *to = a.part + (size_t)(c + k) * a.parts + blockIdx.x;
+        tn_norm_part *to = a.part + (size_t)(c + k) * a.parts + blockIdx.y;
         to->first = (double)around.x[k] + (double)mine.mean.x[k];
         to->second = (double)mine.m2.x[k];
     }
@@ -131,7 +131,7 @@ TN_DEVICE void set_rows(const tn_norm_act_args &a, int c, double mean, double in
 }
 
 /* Batch norm without sums: a thread to each channel. */
-TN_KERNEL(tn_norm_act_rows, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_rows, TN_NORM_THREADS, tn_norm_act_args a) {
     const int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= a.out.c) return;
     double mean, inv_std;
@@ -140,7 +140,7 @@ TN_KERNEL(tn_norm_act_rows, TN_MAP_THREADS, tn_norm_act_args a) {
 }
 
 /* Saves the mini-batch's statistics and moves the running ones; with padding alone these serve. */
-TN_KERNEL(tn_norm_act_statistics, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_statistics, TN_NORM_THREADS, tn_norm_act_args a) {
     const int c = warp_channel();
     if (c >= a.out.c) return;
     double mean = (double)a.mean[c], inv_std = tn_norm_inv_std((double)a.variance[c]), m2 = 0;
@@ -161,7 +161,7 @@ TN_KERNEL(tn_norm_act_statistics, TN_MAP_THREADS, tn_norm_act_args a) {
 /* Gives the sums to the parameters, and to the input's gradient as tilt and offset: with S0 = sum
  * dz and S1 = sum dz * xhat over the N pixels of the statistics, dx = factor * (dz - S0/N - xhat *
  * S1/N),  xhat = (x - mean) * inv_std. */
-TN_KERNEL(tn_norm_act_share_sums, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_share_sums, TN_NORM_THREADS, tn_norm_act_args a) {
     const int c = warp_channel();
     if (c >= a.out.c) return;
     const tn_norm_part *part = a.part + (size_t)c * a.parts;
@@ -226,7 +226,7 @@ TN_DEVICE tn_wide<V> with_skips(const tn_norm_act_args &a, tn_wide<V> z, unsigne
 
 /* The last parts first: what the pass before this one read last is still in the cache. */
 TN_DEVICE unsigned part_backwards(void) {
-    return gridDim.x - 1 - blockIdx.x;
+    return gridDim.y - 1 - blockIdx.y;
 }
 
 template <int V> TN_DEVICE void write_values(const tn_norm_act_args &a) {
@@ -263,7 +263,7 @@ TN_DEVICE tn_wide<V> dz_of(const tn_norm_act_args &a, const lines<V> &l, const t
 
 template <int V> TN_DEVICE void find_sums(const tn_norm_act_args &a) {
     const int c = tn_map_channel<V>();
-    const unsigned begin = blockIdx.x * a.part_pixels, end = min(begin + a.part_pixels, a.count);
+    const unsigned begin = blockIdx.y * a.part_pixels, end = min(begin + a.part_pixels, a.count);
     sums<V> mine = {tn_wide_zero<V>(), tn_wide_zero<V>()};
     if (c < a.out.c) {
         const lines<V> l = lines_of<V>(a, c);
@@ -280,7 +280,7 @@ template <int V> TN_DEVICE void find_sums(const tn_norm_act_args &a) {
     join_rows(mine);
     if (threadIdx.y > 0 || c >= a.out.c) return;
     for (int k = 0; k < V; k++) {
-        tn_norm_part *to = a.part + (size_t)(c + k) * a.parts + blockIdx.x;
+        tn_norm_part *to = a.part + (size_t)(c + k) * a.parts + blockIdx.y;
         to->first = (double)mine.dz.x[k];
         to->second = (double)mine.dz_x.x[k];
     }
@@ -314,27 +314,27 @@ template <int V> TN_DEVICE void write_gradients(const tn_norm_act_args &a) {
 
 /* ---- the kernels over maps, for threads of one channel and of four ---- */
 
-TN_KERNEL(tn_norm_act_moments_1, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_moments_1, TN_NORM_THREADS, tn_norm_act_args a) {
     find_moments<1>(a);
 }
-TN_KERNEL(tn_norm_act_moments_4, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_moments_4, TN_NORM_THREADS, tn_norm_act_args a) {
     find_moments<4>(a);
 }
-TN_KERNEL(tn_norm_act_values_1, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_values_1, TN_NORM_THREADS, tn_norm_act_args a) {
     write_values<1>(a);
 }
-TN_KERNEL(tn_norm_act_values_4, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_values_4, TN_NORM_THREADS, tn_norm_act_args a) {
     write_values<4>(a);
 }
-TN_KERNEL(tn_norm_act_sums_1, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_sums_1, TN_NORM_THREADS, tn_norm_act_args a) {
     find_sums<1>(a);
 }
-TN_KERNEL(tn_norm_act_sums_4, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_sums_4, TN_NORM_THREADS, tn_norm_act_args a) {
     find_sums<4>(a);
 }
-TN_KERNEL(tn_norm_act_gradients_1, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_gradients_1, TN_NORM_THREADS, tn_norm_act_args a) {
     write_gradients<1>(a);
 }
-TN_KERNEL(tn_norm_act_gradients_4, TN_MAP_THREADS, tn_norm_act_args a) {
+TN_KERNEL(tn_norm_act_gradients_4, TN_NORM_THREADS, tn_norm_act_args a) {
     write_gradients<4>(a);
 }

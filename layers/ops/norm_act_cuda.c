@@ -1,5 +1,6 @@
 #include "layers/ops/norm_act_cuda.h"
 
+#include "layers/ops/cuda_kernels.h"
 #include "layers/ops/elements.h"
 
 TN_GPU_SOURCE(norm_act);
@@ -7,21 +8,22 @@ TN_GPU_SOURCE(norm_act);
 /* How a map is shared out: to threads of `width` channels, to blocks of `part_pixels` pixels, whole
  * chunks of their threads. The same in every run on a GPU of the same size. */
 typedef struct share {
-    tn_cuda_map map;
+    tn_cuda_grid map;
     unsigned part_pixels, parts;
 } share;
 
 static share share_of(const tn_gpu *gpu, const tn_tensor *t, int width) {
     const size_t pixels = tn_pixels(t);
-    share s = {.map = tn_cuda_map_of(t->c, width, pixels)};
+    share s = {
+        .map = tn_cuda_tiles_of((unsigned)((t->c + width - 1) / width), pixels, TN_NORM_THREADS)};
     const size_t chunk = (size_t)s.map.block.y * TN_NORM_CHUNK;
     const size_t chunks = (pixels + chunk - 1) / chunk;
     const size_t blocks = (size_t)tn_gpu_limits_of(gpu)->processors * TN_NORM_WAVES;
-    const size_t across = s.map.grid.y;
+    const size_t across = s.map.grid.x;
     const size_t most = across > 0 && across < blocks ? blocks / across : 1;
     s.part_pixels = (unsigned)((chunks + most - 1) / most * chunk);
     s.parts = (unsigned)((pixels + s.part_pixels - 1) / s.part_pixels);
-    s.map.grid.x = s.parts;
+    s.map.grid.y = s.parts;
     return s;
 }
 
@@ -32,8 +34,8 @@ static size_t part_bytes(const tn_gpu *gpu, const tn_tensor *t) {
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
-    if (!tn_gpu_has(r->gpu, &norm_act_source) || !tn_cuda_map_fits(&r->out)) return TN_REFUSED;
     if (r->op->n_in > TN_NORM_INPUTS) return TN_REFUSED;
+    TN_TRY(tn_cuda_serves(r, &norm_act_source));
     TN_TRY(tn_norm_act_prepare(r));
     k->scratch_bytes =
         part_bytes(r->gpu, &r->out) + TN_NORM_ROWS * (size_t)r->out.c * sizeof(float);
@@ -87,13 +89,13 @@ static tn_norm_act_args args_of(const tn_op_run *r, const tn_kernel_run *k) {
 }
 
 static bool takes_four(const tn_norm_act_args *a) {
-    bool all = tn_cuda_map_aligned(&a->out) && tn_cuda_map_aligned(&a->dout);
+    bool all = tn_cuda_takes_four(&a->out) && tn_cuda_takes_four(&a->dout);
     for (int i = 0; i < a->n_in; i++)
-        all = all && tn_cuda_map_aligned(&a->in[i]) && tn_cuda_map_aligned(&a->din[i]);
+        all = all && tn_cuda_takes_four(&a->in[i]) && tn_cuda_takes_four(&a->din[i]);
     return all;
 }
 
-static tn_status launch(tn_op_run *r, const char *kernel, tn_cuda_map map, tn_norm_act_args a) {
+static tn_status launch(tn_op_run *r, const char *kernel, tn_cuda_grid map, tn_norm_act_args a) {
     return tn_gpu_launch(r->gpu, &norm_act_source, kernel, map.grid, map.block, 0, TN_GPU_ARGS(&a),
                          r->op->name);
 }
@@ -101,8 +103,8 @@ static tn_status launch(tn_op_run *r, const char *kernel, tn_cuda_map map, tn_no
 /* Kernels over channels alone, `threads` each. */
 static tn_status over_channels(tn_op_run *r, const char *kernel, unsigned threads,
                                tn_norm_act_args a) {
-    const unsigned blocks = ((unsigned)a.out.c * threads + TN_MAP_THREADS - 1) / TN_MAP_THREADS;
-    const tn_cuda_map map = {.grid = {blocks, 1, 1}, .block = {TN_MAP_THREADS, 1, 1}};
+    const unsigned blocks = ((unsigned)a.out.c * threads + TN_NORM_THREADS - 1) / TN_NORM_THREADS;
+    const tn_cuda_grid map = {.grid = {blocks, 1, 1}, .block = {TN_NORM_THREADS, 1, 1}};
     return launch(r, kernel, map, a);
 }
 
@@ -110,7 +112,7 @@ static tn_status over_channels(tn_op_run *r, const char *kernel, unsigned thread
  * count. */
 typedef struct passes {
     tn_norm_act_args args;
-    tn_cuda_map writes, sums;
+    tn_cuda_grid writes, sums;
     bool four;
 } passes;
 
@@ -121,7 +123,7 @@ static passes passes_of(const tn_op_run *r, const tn_kernel_run *k) {
     p.args.part_pixels = s.part_pixels;
     p.args.parts = (p.args.count + s.part_pixels - 1) / s.part_pixels;
     p.writes = p.sums = s.map;
-    p.sums.grid.x = p.args.parts;
+    p.sums.grid.y = p.args.parts;
     return p;
 }
 

@@ -2,7 +2,6 @@
 #ifndef TN_OPS_NORM_ACT_CUDA_H
 #define TN_OPS_NORM_ACT_CUDA_H
 
-#include "layers/ops/cuda_map.h"
 #include "layers/ops/norm_act_kernels.h"
 
 #ifdef __cplusplus
@@ -10,6 +9,7 @@ extern "C" {
 #endif
 
 enum {
+    TN_NORM_THREADS = 256,
     TN_NORM_INPUTS = 8, /* with more, the processor serves */
     TN_NORM_CHUNK = 8,  /* pixels that a thread holds in registers at once */
     TN_NORM_WAVES = 8,  /* blocks for each processor of the GPU, at most */
@@ -47,8 +47,8 @@ typedef struct tn_norm_act_args {
     float *dbias, *dscale;     /* NULL: not wanted */
     tn_norm_saved saved;
     unsigned pixels, count; /* of the mini-batch; of its valid samples */
-    unsigned part_pixels;   /* block x of a grid has those from x * part_pixels on */
-    unsigned parts;         /* blocks in x that have one of the `count` */
+    unsigned part_pixels;   /* block y of a grid has those from y * part_pixels on */
+    unsigned parts;         /* blocks in y that have one of the `count` */
     tn_norm_part *part;     /* (c, parts) */
     float *row;             /* (TN_NORM_ROWS, c) */
 } tn_norm_act_args;

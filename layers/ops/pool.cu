@@ -139,29 +139,34 @@ template <int V> TN_DEVICE void mean_forward(const tn_pool_args &a) {
 }
 
 /* One for each thread of a block. */
-template <int V> struct sums { tn_wide<V> of[TN_MAP_THREADS]; };
+template <int V> struct sums { tn_wide<V> of[TN_POOL_THREADS]; };
 
 /* A block to each output pixel, for windows of many cells: its rows of threads share the cells out,
  * then the sums are added up in their order. */
 template <int V> TN_DEVICE void large_mean_forward(const tn_pool_args &a) {
     TN_SHARED(sums<V>, all);
-    const place_of o = place_in(a.out, blockIdx.x);
-    const tn_pool_range rows = rows_of(a, (int)o.y), columns = columns_of(a, (int)o.x);
-    const int wide = columns.end - columns.begin, cells = (rows.end - rows.begin) * wide;
+    const unsigned pixels = (unsigned)tn_pixels(&a.out);
     const int c = tn_map_channel<V>();
-    tn_wide<V> sum = tn_wide_zero<V>();
-    for (int i = (int)threadIdx.y; i < cells && c < a.out.c; i += (int)blockDim.y) {
-        const int y = rows.begin + i / wide, x = columns.begin + i % wide;
-        const tn_wide<V> v = tn_get_wide<V>(a.in, pixel_at(a.in, o.n, y, x), c);
-        for (int k = 0; k < V; k++) sum.x[k] += v.x[k];
+    for (unsigned p = blockIdx.y; p < pixels; p += gridDim.y) {
+        const place_of o = place_in(a.out, p);
+        const tn_pool_range rows = rows_of(a, (int)o.y), columns = columns_of(a, (int)o.x);
+        const int wide = columns.end - columns.begin, cells = (rows.end - rows.begin) * wide;
+        tn_wide<V> sum = tn_wide_zero<V>();
+        for (int i = (int)threadIdx.y; i < cells && c < a.out.c; i += (int)blockDim.y) {
+            const int y = rows.begin + i / wide, x = columns.begin + i % wide;
+            const tn_wide<V> v = tn_get_wide<V>(a.in, pixel_at(a.in, o.n, y, x), c);
+            for (int k = 0; k < V; k++) sum.x[k] += v.x[k];
+        }
+        all.of[threadIdx.y * blockDim.x + threadIdx.x] = sum;
+        __syncthreads();
+        if (threadIdx.y == 0 && c < a.out.c) {
+            for (unsigned y = 1; y < blockDim.y; y++)
+                for (int k = 0; k < V; k++) sum.x[k] += all.of[y * blockDim.x + threadIdx.x].x[k];
+            for (int k = 0; k < V; k++) sum.x[k] /= (float)cells;
+            tn_give_wide<V>(a.out, p, c, sum, false);
+        }
+        __syncthreads();
     }
-    all.of[threadIdx.y * blockDim.x + threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y > 0 || c >= a.out.c) return;
-    for (unsigned y = 1; y < blockDim.y; y++)
-        for (int k = 0; k < V; k++) sum.x[k] += all.of[y * blockDim.x + threadIdx.x].x[k];
-    for (int k = 0; k < V; k++) sum.x[k] /= (float)cells;
-    tn_give_wide<V>(a.out, blockIdx.x, c, sum, false);
 }
 
 template <int V> TN_DEVICE void mean_backward(const tn_pool_args &a) {
@@ -188,33 +193,33 @@ template <int V> TN_DEVICE void mean_backward(const tn_pool_args &a) {
 
 /* ---- the kernels: threads over the pixels that they write ---- */
 
-TN_KERNEL(tn_pool_max_1, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_max_1, TN_POOL_THREADS, tn_pool_args a) {
     max_forward<1>(a);
 }
-TN_KERNEL(tn_pool_max_4, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_max_4, TN_POOL_THREADS, tn_pool_args a) {
     max_forward<4>(a);
 }
-TN_KERNEL(tn_pool_mean_1, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_mean_1, TN_POOL_THREADS, tn_pool_args a) {
     mean_forward<1>(a);
 }
-TN_KERNEL(tn_pool_mean_4, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_mean_4, TN_POOL_THREADS, tn_pool_args a) {
     mean_forward<4>(a);
 }
-TN_KERNEL(tn_pool_large_mean_1, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_large_mean_1, TN_POOL_THREADS, tn_pool_args a) {
     large_mean_forward<1>(a);
 }
-TN_KERNEL(tn_pool_large_mean_4, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_large_mean_4, TN_POOL_THREADS, tn_pool_args a) {
     large_mean_forward<4>(a);
 }
-TN_KERNEL(tn_pool_max_gradient_1, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_max_gradient_1, TN_POOL_THREADS, tn_pool_args a) {
     max_backward<1>(a);
 }
-TN_KERNEL(tn_pool_max_gradient_4, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_max_gradient_4, TN_POOL_THREADS, tn_pool_args a) {
     max_backward<4>(a);
 }
-TN_KERNEL(tn_pool_mean_gradient_1, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_mean_gradient_1, TN_POOL_THREADS, tn_pool_args a) {
     mean_backward<1>(a);
 }
-TN_KERNEL(tn_pool_mean_gradient_4, TN_MAP_THREADS, tn_pool_args a) {
+TN_KERNEL(tn_pool_mean_gradient_4, TN_POOL_THREADS, tn_pool_args a) {
     mean_backward<4>(a);
 }

@@ -1,5 +1,6 @@
 #include "layers/ops/pool_cuda.h"
 
+#include "layers/ops/cuda_kernels.h"
 #include "layers/ops/pool_kernels.h"
 
 TN_GPU_SOURCE(pool);
@@ -9,8 +10,7 @@ enum { MANY_CELLS = 64 };
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     (void)k;
-    if (!tn_gpu_has(r->gpu, &pool_source)) return TN_REFUSED;
-    if (!tn_cuda_map_fits(&r->in[0]) || !tn_cuda_map_fits(&r->out)) return TN_REFUSED;
+    TN_TRY(tn_cuda_serves(r, &pool_source));
     return tn_pool_prepare(r);
 }
 
@@ -26,12 +26,17 @@ static tn_pool_args args_of(const tn_op_run *r, const tn_tensor *in, const tn_te
     };
 }
 
+static unsigned least(unsigned a, unsigned b) {
+    return a < b ? a : b;
+}
+
 /* names: for threads of one channel, and of four. */
 static tn_status launch(tn_op_run *r, tn_pool_args args, const char *const names[2],
                         const tn_tensor *over, bool block_a_pixel) {
-    const bool four = tn_cuda_map_aligned(&args.in) && tn_cuda_map_aligned(&args.out);
-    tn_cuda_map map = tn_cuda_map_of(over->c, four ? 4 : 1, tn_pixels(over));
-    if (block_a_pixel) map.grid.x = (unsigned)tn_pixels(over);
+    const bool four = tn_cuda_takes_four(&args.in) && tn_cuda_takes_four(&args.out);
+    const unsigned columns = (unsigned)(four ? over->c / 4 : over->c);
+    tn_cuda_grid map = tn_cuda_tiles_of(columns, tn_pixels(over), TN_POOL_THREADS);
+    if (block_a_pixel) map.grid.y = least((unsigned)tn_pixels(over), TN_CUDA_MOST_BLOCKS);
     return tn_gpu_launch(r->gpu, &pool_source, names[four], map.grid, map.block, 0,
                          TN_GPU_ARGS(&args), r->op->name);
 }

@@ -2,12 +2,13 @@
 #ifndef TN_OPS_POOL_CUDA_H
 #define TN_OPS_POOL_CUDA_H
 
-#include "layers/ops/cuda_map.h"
 #include "layers/ops/pool_windows.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { TN_POOL_THREADS = 256 };
 
 typedef struct tn_pool_args {
     tn_pool_attr attr;

@@ -60,6 +60,22 @@ static void random_shapes_agree(void **state) {
                 !__builtin_cpu_supports("avx2"));
 }
 
+/* So many pixels that kernels go over their share in several steps. */
+static void large_shares_agree(void **state) {
+    (void)state;
+    static const tn_norm_act_attr attr = {.batch_norm = true, .activation = TN_RELU};
+    for (int gap = 0; gap < 2; gap++) {
+        tn_harness_case c = {.kind = &tn_op_norm_act, .attr = &attr, .n_in = 2, .threads = 2};
+        const tn_tensor shape = {.n = 3, .h = 33, .w = 34, .c = 128, .pitch = 128 + gap};
+        c.in[0] = c.in[1] = c.out = shape;
+        c.n_valid = 2;
+        c.reach = 3;
+        c.tolerance = 2e-5;
+        set_params(&c, &attr, shape.c);
+        tn_expect_agreement(&c, 1);
+    }
+}
+
 /* ---- against another program ---- */
 
 /* Two images of 2x2 pixels and three channels; what torch 2 gives for relu(batch_norm(x) + skip),
@@ -158,6 +174,24 @@ static void batch_norm_equals_torch(void **state) {
     }
 }
 
+/* One input's gradient is added to what is there, the other's is written. */
+static void gradients_are_added_one_by_one(void **state) {
+    (void)state;
+    for (int i = 0; i < 2 * tn_small_n_kernels(); i++) {
+        known k;
+        open_known(&k, TN_TRAIN, 2);
+        for (int j = 0; j < VALUES; j++) k.dx[j] = k.dskip[j] = 4;
+        k.s.add[i % 2] = true;
+        assert_int_equal(tn_small_choose(&k.s, tn_small_kernels[i / 2]), TN_OK);
+        assert_int_equal(tn_small_forward(&k.s), TN_OK);
+        assert_int_equal(tn_small_backward(&k.s), TN_OK);
+        for (int j = 0; j < VALUES; j++) (i % 2 ? k.dskip : k.dx)[j] -= 4;
+        expect_values("dx", k.dx, known_dx, VALUES);
+        expect_values("dskip", k.dskip, known_dskip, VALUES);
+        tn_small_close(&k.s);
+    }
+}
+
 /* A last mini-batch that is filled up must learn what its samples alone would have taught. */
 static void padding_does_not_count(void **state) {
     (void)state;
@@ -233,8 +267,10 @@ static void variance_survives_a_large_mean(void **state) {
     (void)state;
     const tn_norm_act_attr attr = {.batch_norm = true};
     tn_real *x = malloc(sizeof *x * MANY * WIDE), *out = malloc(sizeof *out * MANY * WIDE);
-    assert_true(x && out);
+    tn_real *ones = malloc(sizeof *ones * MANY * WIDE);
+    assert_true(x && out && ones);
     tn_rng rng = tn_rng_stream(3, TN_RNG_SYNTH, 0, 0, 0);
+    for (int i = 0; i < MANY * WIDE; i++) ones[i] = 1;
     for (int i = 0; i < MANY * WIDE; i++) x[i] = (tn_real)(1e4 + 1e-2 * tn_rng_normal(&rng));
     for (int i = 0; i < tn_small_n_kernels(); i++) {
         tn_small_op s;
@@ -249,8 +285,10 @@ static void variance_survives_a_large_mean(void **state) {
         s.param[1].grad = grad[1];
         s.in[0] = tn_dense(x, 1, MANY, 1, WIDE);
         s.r.out = tn_dense(out, 1, MANY, 1, WIDE);
+        s.r.dout = tn_dense(ones, 1, MANY, 1, WIDE);
         assert_int_equal(tn_small_choose(&s, tn_small_kernels[i]), TN_OK);
         assert_int_equal(tn_small_forward(&s), TN_OK);
+        assert_int_equal(tn_small_backward(&s), TN_OK);
         for (int c = 0; c < WIDE; c++) {
             double mean = 0, m2 = 0, sum = 0;
             for (int p = 0; p < MANY; p++) mean += (double)x[p * WIDE + c] / MANY;
@@ -262,11 +300,13 @@ static void variance_survives_a_large_mean(void **state) {
             assert_true(fabs(saved.inv_std[c] / (1 / sqrt(m2 / MANY + 1e-5)) - 1) < 1e-4);
             assert_true(fabs(saved.mean[c] - mean) < 1e-6);
             assert_true(fabs(sum) < 1e-4); /* normalised values are centred all the same */
+            assert_true(fabs((double)grad[1][c]) < 1e-4 * MANY); /* it is their sum */
         }
         tn_small_close(&s);
     }
     free(x);
     free(out);
+    free(ones);
 }
 
 static void nan_is_seen(void **state) {
@@ -360,7 +400,9 @@ static void keeps_what_backward_reads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(large_shares_agree),
         cmocka_unit_test(batch_norm_equals_torch),
+        cmocka_unit_test(gradients_are_added_one_by_one),
         cmocka_unit_test(padding_does_not_count),
         cmocka_unit_test(running_statistics_normalise),
         cmocka_unit_test(one_value_a_channel_is_an_error),
