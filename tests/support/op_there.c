@@ -10,6 +10,12 @@
 
 enum { GUARD = 64, ALIGN = 256 };
 
+static bool emulated;
+
+bool tn_there_is_emulated(void) {
+    return tn_there_gpu() && emulated;
+}
+
 tn_gpu *tn_there_gpu(void) {
     static tn_gpu *gpu;
     static bool tried;
@@ -17,7 +23,8 @@ tn_gpu *tn_there_gpu(void) {
     tried = true;
     if (tn_gpu_count() == 0) {
         tn_fake_gpu *fake = tn_fake_gpu_install();
-        fake->memory_bytes = (size_t)64 << 20; /* cuDNN takes a part of it to measure on */
+        fake->memory_bytes = (size_t)8 << 20; /* cuDNN takes a part of it to measure on */
+        emulated = true;
         tn_emulate_install(fake);
         tn_fake_libraries_install(fake);
     }

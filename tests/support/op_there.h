@@ -9,6 +9,7 @@
 
 /* The GPU that tests run on, opened at the first call; NULL: none, and none can be emulated. */
 tn_gpu *tn_there_gpu(void);
+bool tn_there_is_emulated(void);
 
 /* How a case's views look there: all of bf16 with TN_PRECISION_BF16, but for what a loss op or a
  * net's end writes. */
