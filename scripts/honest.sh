@@ -67,30 +67,17 @@ crossval() { # run, data, cfg
         "${resume[@]}"
 }
 
-# Mean of the folds' probabilities: files of the same images in the same order.
-mean_of() {
-    awk -F, -v OFS=, '
-        FNR == 1 { files++; if (files == 1) print; next }
-        files == 1 { row[FNR] = $1 OFS $2; rows = FNR }
-        row[FNR] != $1 OFS $2 { print FILENAME ": other images" > "/dev/stderr"; exit 1 }
-        { for (i = 3; i <= NF; i++) sum[FNR, i] += $i; last = NF }
-        END { for (r = 2; r <= rows; r++) {
-                  line = row[r]
-                  for (i = 3; i <= last; i++) line = line OFS sprintf("%.9g", sum[r, i] / files)
-                  print line } }' "$@"
-}
-
+# The folds' nets together on the other collection.
 external() { # run, data, cfg
-    local fold files=()
+    local weights=("$1"/r*-f*/"$(name_of "$3")_final.weights")
     [ -n "$EXTERNAL" ] && [ ! -s "$1/external.csv" ] || return 0
-    for fold in "$1"/r*-f*; do
-        [ -s "$fold/external.csv" ] ||
-            typed "$1" ./darknet classifier valid "$2/ddti.data" "$3" \
-                "$fold/$(name_of "$3")_final.weights" "${keys[@]}" -list "$OUT/data/external.list" \
-                -resamples 0 -threads "$THREADS" -probs "$fold/external.csv" || return 1
-        files+=("$fold/external.csv")
-    done
-    mean_of "${files[@]}" >"$1/external.part" && mv "$1/external.part" "$1/external.csv"
+    if [ ! -e "${weights[0]}" ]; then
+        say "$1: the folds' weights are gone (KEEP=1 keeps them), so no figures of EXTERNAL"
+        return 0
+    fi
+    typed "$1" ./darknet classifier valid "$2/ddti.data" "$3" "${weights[@]}" "${keys[@]}" \
+        -list "$OUT/data/external.list" -resamples 0 -threads "$THREADS" -probs "$1/external.part" &&
+        mv "$1/external.part" "$1/external.csv"
 }
 
 one_run() { # label, denoise, net
@@ -149,6 +136,7 @@ table() {
 }
 
 need_ddti
+for label in $LABELS; do group_of "$label" none >/dev/null; done
 make_keys
 check_nets
 mkdir -p "$OUT/data"
@@ -156,7 +144,6 @@ make_external "$OUT/data/external.list"
 runs=()
 for label in $LABELS; do
     for denoise in $DENOISE; do
-        group_of "$label" "$denoise" >/dev/null
         convert "$label" "$denoise"
         for net in $NETS; do one_run "$label" "$denoise" "$net"; done
     done

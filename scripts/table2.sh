@@ -105,13 +105,13 @@ table() {
 }
 
 need_ddti
+for order in $ORDERS; do group_of "$order" >/dev/null; done
 make_keys
 check_nets
 mkdir -p "$OUT/data"
 make_external "$OUT/data/external.list"
 runs=()
 for order in $ORDERS; do
-    group_of "$order" >/dev/null
     convert "$order"
     for net in $NETS; do
         for seed in $SEEDS; do one_run "$order" "$net" "$seed"; done
