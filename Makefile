@@ -260,6 +260,8 @@ gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 11,$(call hea
 	@scripts/gpu_test.sh $^
 bench: darknet ## speed as ratios to peers measured in the same run
 	@scripts/bench.sh
+fuzz-kernels: test-build ## every kernel against its reference on SHAPES (20) times as many shapes, new ones each time
+	@scripts/fuzz_kernels.sh $(filter $(addprefix %/test_,convolution dropout inner_product norm_act pool),$(UNIT_TESTS))
 lint: ## clang-tidy, cppcheck, and the rule that layers/ knows no src/
 	@scripts/setup.sh build lint
 	@$(MAKE) -s $(PARALLEL) $(LIB) compile_commands.json
@@ -279,7 +281,7 @@ asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 FUZZ_FLAGS = BUILD=build/fuzz CC=clang CXX=clang++ OPENMP=0 OPT="-O1 -g" \
 	SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined"
 FUZZ_SECONDS ?= 30
-.PHONY: fuzz fuzz-build
+.PHONY: fuzz fuzz-build fuzz-kernels
 fuzz-build: $(FUZZERS)
 fuzz: ## search for input that breaks a reader, FUZZ_SECONDS (30) each, with clang's libFuzzer
 	@scripts/setup.sh build fuzz

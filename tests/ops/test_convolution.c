@@ -1,25 +1,10 @@
 /* Every convolution kernel against the reference, on seeded random shapes. */
-#include "layers/device/rng.h"
 #include "layers/ops/convolution.h"
-#include "tests/support/op_harness.h"
+#include "tests/support/op_cases.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-enum { SHAPES = 320 };
-
-static int pick(tn_rng *rng, const int *from, int count) {
-    return from[tn_rng_below(rng, (uint32_t)count)];
-}
-#define PICK(rng, ...)                                                                             \
-    pick(rng, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+enum { SHAPES = 1200, EMULATED_EVERY = 4 };
 
 static void set_case(tn_harness_case *c, const tn_convolution_attr *a, tn_tensor in, int filters,
                      char *text, size_t bytes) {
@@ -33,6 +18,7 @@ static void set_case(tn_harness_case *c, const tn_convolution_attr *a, tn_tensor
         .n_in = 1,
         .n_param = 1,
         .exact_for_integers = true,
+        .emulated_every = EMULATED_EVERY,
     };
     c->in[0] = in;
     c->out = (tn_tensor){
@@ -47,28 +33,29 @@ static void set_case(tn_harness_case *c, const tn_convolution_attr *a, tn_tensor
 
 static void random_shapes_agree(void **state) {
     (void)state;
+    const tn_shapes shapes = tn_shapes_of(SHAPES);
     int tried = 0;
-    for (uint64_t seed = 1; tried < SHAPES; seed++) {
+    for (uint64_t seed = shapes.first; tried < shapes.count; seed++) {
         tn_rng rng = tn_rng_stream(seed, TN_RNG_SYNTH, 0, 0, 0);
-        tn_convolution_attr a = {.dilation = PICK(&rng, 1, 1, 1, 1, 2, 3)};
-        a.kh = PICK(&rng, 1, 3, 3, 5, 5, 7, 2);
-        a.kw = PICK(&rng, a.kh, a.kh, a.kh, 1, 3);
-        a.stride_y = PICK(&rng, 1, 1, 1, 2, 2, 3);
-        a.stride_x = PICK(&rng, a.stride_y, a.stride_y, a.stride_y, 1, 2);
-        a.pad_y = PICK(&rng, a.kh / 2, a.kh / 2, 0, 1, a.kh);
-        a.pad_x = PICK(&rng, a.pad_y, a.pad_y, 0, 2);
-        a.groups = PICK(&rng, 1, 1, 1, 2, 3, 4, 8, 16);
-        const int channels = PICK(&rng, 1, 1, 2, 3, 4, 4, 8, 8, 16, 5);
-        const int filters = PICK(&rng, channels, channels, channels, 1, 2, 4, 8, 9);
+        tn_convolution_attr a = {.dilation = TN_PICK(&rng, 1, 1, 1, 1, 2, 3)};
+        a.kh = TN_PICK(&rng, 1, 3, 3, 5, 5, 7, 2);
+        a.kw = TN_PICK(&rng, a.kh, a.kh, a.kh, 1, 3);
+        a.stride_y = TN_PICK(&rng, 1, 1, 1, 2, 2, 3);
+        a.stride_x = TN_PICK(&rng, a.stride_y, a.stride_y, a.stride_y, 1, 2);
+        a.pad_y = TN_PICK(&rng, a.kh / 2, a.kh / 2, 0, 1, a.kh);
+        a.pad_x = TN_PICK(&rng, a.pad_y, a.pad_y, 0, 2);
+        a.groups = TN_PICK(&rng, 1, 1, 1, 2, 3, 4, 8, 16);
+        const int channels = TN_PICK(&rng, 1, 1, 2, 3, 4, 4, 8, 8, 16, 5);
+        const int filters = TN_PICK(&rng, channels, channels, channels, 1, 2, 4, 8, 9);
         const int h = 1 + (int)tn_rng_below(&rng, 13), w = 1 + (int)tn_rng_below(&rng, 13);
-        tn_tensor in = {.n = PICK(&rng, 1, 1, 2, 3), .h = h, .w = w, .c = channels * a.groups};
+        tn_tensor in = {.n = TN_PICK(&rng, 1, 1, 2, 3), .h = h, .w = w, .c = channels * a.groups};
         if (in.c * in.c > 4096 && a.kh > 3) in.n = 1;
-        if (PICK(&rng, 0, 0, 0, 1)) in.pitch = in.c + PICK(&rng, 1, 4, 8, 16);
+        if (TN_PICK(&rng, 0, 0, 0, 1)) in.pitch = in.c + TN_PICK(&rng, 1, 4, 8, 16);
         tn_harness_case c;
         char text[160];
         set_case(&c, &a, in, filters * a.groups, text, sizeof text);
         if (c.out.h == 0 || c.out.w == 0) continue;
-        if (PICK(&rng, 0, 0, 0, 1)) c.out.pitch = c.out.c + PICK(&rng, 1, 4, 8, 16);
+        if (TN_PICK(&rng, 0, 0, 0, 1)) c.out.pitch = c.out.c + TN_PICK(&rng, 1, 4, 8, 16);
         tried++;
         const char *wrong = tn_harness_check(&c, seed);
         if (wrong) fail_msg("%s", wrong);
@@ -110,6 +97,7 @@ static void layers_of_the_nets_agree(void **state) {
         set_case(&c, &a, in, layer[i].filters, text, sizeof text);
         int before[TN_PASSES];
         for (int p = 0; p < TN_PASSES; p++) before[p] = served_fast(p);
+        c.emulated_every = 0;
         const char *wrong = tn_harness_check(&c, i);
         if (wrong) fail_msg("%s", wrong);
         for (int p = 0; p < TN_PASSES; p++)

@@ -11,8 +11,31 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
+
+/* How many random shapes a test tries, and from which seed on. TN_SHAPES=N in the environment: N
+ * times as many, TN_SEED=S: others (make fuzz-kernels). Sanitizers, which take five times as long,
+ * see a quarter. */
+typedef struct tn_shapes {
+    int count;
+    uint64_t first;
+} tn_shapes;
+
+static inline long tn_shapes_setting(const char *name, long usual) {
+    const char *text = getenv(name);
+    const long value = text ? strtol(text, NULL, 10) : 0;
+    return value > 0 ? value : usual;
+}
+
+static inline tn_shapes tn_shapes_of(int count) {
+#ifdef __SANITIZE_ADDRESS__
+    count /= 4;
+#endif
+    return (tn_shapes){(int)tn_shapes_setting("TN_SHAPES", 1) * count,
+                       (uint64_t)tn_shapes_setting("TN_SEED", 1)};
+}
 
 static inline int tn_pick(tn_rng *rng, const int *from, size_t count) {
     return from[tn_rng_below(rng, (uint32_t)count)];

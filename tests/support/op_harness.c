@@ -154,6 +154,11 @@ static const char *check_kernel(const tn_harness_case *c, const tn_world *base,
     return wrong;
 }
 
+static bool gpu_is_tried(const tn_harness_case *c, uint64_t seed) {
+    return c->emulated_every == 0 || seed % (uint64_t)c->emulated_every == 0 ||
+           !tn_there_is_emulated();
+}
+
 /* Forward must not depend on the number of threads, to the last bit; on a GPU, on the order in
  * which its threads run. */
 static const char *check_threads(const tn_harness_case *c, uint64_t seed, const tn_kernel *kernel) {
@@ -183,8 +188,8 @@ static const char *check_threads(const tn_harness_case *c, uint64_t seed, const 
 }
 
 /* The processor's kernels know fp32 alone. */
-static bool is_tried(const tn_kernel *kernel) {
-    return tn_pass_is_there(kernel) || way.precision == TN_PRECISION_FP32;
+static bool is_tried(const tn_harness_case *c, uint64_t seed, const tn_kernel *kernel) {
+    return tn_pass_is_there(kernel) ? gpu_is_tried(c, seed) : way.precision == TN_PRECISION_FP32;
 }
 
 /* Runs the reference through all passes: `base` is as forward left it, `after` as the pass did. */
@@ -210,7 +215,7 @@ static const char *check_data(const tn_harness_case *c, uint64_t seed, bool inte
             wrong = tn_world_describe(w, wrong);
         tn_pass_release(w, way, pass);
         for (int i = 0; c->kind->kernels[pass][i] && !wrong; i++)
-            if (is_tried(c->kind->kernels[pass][i]))
+            if (is_tried(c, seed, c->kind->kernels[pass][i]))
                 wrong = check_kernel(c, &base, w, pass, c->kind->kernels[pass][i]);
         if (pass == TN_FORWARD) tn_there_round_out(&base, way);
     }
@@ -235,7 +240,7 @@ static bool is_worth_it(tn_precision precision, uint64_t seed) {
 /* tf32 and bf16 on the GPU, against the reference in fp32 on the same rounded values. */
 static const char *check_precisions(const tn_harness_case *c, uint64_t seed) {
     const char *wrong = NULL;
-    if (!has_kernels_there(c->kind) || !tn_there_gpu()) return NULL;
+    if (!has_kernels_there(c->kind) || !tn_there_gpu() || !gpu_is_tried(c, seed)) return NULL;
     for (int p = TN_PRECISION_TF32; p <= TN_PRECISION_BF16 && !wrong; p++) {
         if (tn_gpu_check_precision(tn_there_gpu(), (tn_precision)p) != TN_OK ||
             !is_worth_it((tn_precision)p, seed))
@@ -258,6 +263,7 @@ const char *tn_harness_check(const tn_harness_case *c, uint64_t seed) {
     if (!wrong && c->exact_for_integers)
         wrong = check_data(c, seed, true, c->mode != TN_INFER && seed % 2);
     for (int i = 0; c->mode == TN_INFER && c->kind->kernels[TN_FORWARD][i] && !wrong; i++)
-        wrong = check_threads(c, seed, c->kind->kernels[TN_FORWARD][i]);
+        if (is_tried(c, seed, c->kind->kernels[TN_FORWARD][i]))
+            wrong = check_threads(c, seed, c->kind->kernels[TN_FORWARD][i]);
     return wrong ? wrong : check_precisions(c, seed);
 }

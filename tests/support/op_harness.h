@@ -30,6 +30,8 @@ typedef struct tn_harness_case {
     double reach; /* inputs lie in -reach..reach; 0: 1 */
     /* Sums of products: with small whole numbers every kernel must be exact. */
     bool exact_for_integers;
+    /* An emulated GPU's kernels are tried at every so manieth seed; 0: at each. */
+    int emulated_every;
     double tolerance; /* of real data, relative to the reference's largest magnitude; 0: 1e-5 */
 } tn_harness_case;
 

@@ -23,7 +23,7 @@ tn_gpu *tn_there_gpu(void) {
     tried = true;
     if (tn_gpu_count() == 0) {
         tn_fake_gpu *fake = tn_fake_gpu_install();
-        fake->memory_bytes = (size_t)8 << 20; /* cuDNN takes a part of it to measure on */
+        fake->memory_bytes = (size_t)16 << 20; /* cuDNN takes a part of it to measure on */
         emulated = true;
         tn_emulate_install(fake);
         tn_fake_libraries_install(fake);
