@@ -189,7 +189,7 @@ $(BUILD)/layers/device/gpu_abi.o: CPPFLAGS += $(if $(NVCC),-isystem $(wildcard $
 $(BUILD)/%.fatbin: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(Q)$(NVCC) -I. $(NVCC_FLAGS) $(CUDA_CODE) -MD -MF $@.d -MT $@ -fatbin -o $@ $<
+	$(Q)$(NVCC) -I. $(NVCC_FLAGS) $(CUDA_CODE) -MD -MP -MF $@.d -MT $@ -fatbin -o $@ $<
 $(BUILD)/%.cu.o: $(BUILD)/%.fatbin
 	$(Q)n=tn_fatbin_$(notdir $*); printf '.section .rodata\n.balign 64\n.globl %s\n.hidden %s\n%s: .incbin "%s"\n1: .balign 8\n.globl %s_bytes\n.hidden %s_bytes\n%s_bytes: .quad 1b - %s\n.section .note.GNU-stack,"",@progbits\n' \
 	$$n $$n $$n $< $$n $$n $$n $$n | $(CC) -c -x assembler -o $@ -

@@ -12,6 +12,8 @@
 
 #ifndef TN_EMULATE
 #define TN_DEVICE static __device__ __forceinline__
+/* For what is large and rarely called: not copied to where it is called. */
+#define TN_DEVICE_APART static __device__ __noinline__
 /* TN_KERNEL(tn_pool_forward_f32, 256, tn_pool_args a) { ... }: at most that many threads a block.
  */
 #define TN_KERNEL(name, threads, ...)                                                              \

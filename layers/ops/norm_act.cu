@@ -190,6 +190,25 @@ TN_KERNEL(tn_norm_act_share_sums, TN_NORM_THREADS, tn_norm_act_args a) {
 
 /* ---- values ---- */
 
+/* Those with exponentials and the like would be copied to every channel of every unrolled step. */
+TN_DEVICE_APART float any_value(tn_activation f, float z) {
+    return tn_activation_value(f, z);
+}
+TN_DEVICE_APART float any_derivative(tn_activation f, float z, float y) {
+    return tn_activation_derivative(f, z, y);
+}
+
+/* The branches are the same for a whole launch. */
+TN_DEVICE float value_of(tn_activation f, float z) {
+    if (f == TN_LINEAR) return z;
+    if (f == TN_RELU) return tn_activation_value(TN_RELU, z);
+    return any_value(f, z);
+}
+TN_DEVICE float derivative_of(tn_activation f, float z, float y) {
+    if (f == TN_RELU) return tn_activation_derivative(TN_RELU, z, y);
+    return any_derivative(f, z, y);
+}
+
 /* The constants of V channels, in registers. */
 template <int V> struct lines { tn_wide<V> mean, factor, shift; };
 template <int V> TN_DEVICE lines<V> lines_of(const tn_norm_act_args &a, int c) {
@@ -237,7 +256,7 @@ template <int V> TN_DEVICE void write_values(const tn_norm_act_args &a) {
     const unsigned end = min(begin + a.part_pixels, a.pixels);
     for (unsigned p = begin + threadIdx.y; p < end; p += blockDim.y) {
         tn_wide<V> z = with_skips<V>(a, normalised<V>(l, tn_get_wide<V>(a.in[0], p, c)), p, c);
-        for (int k = 0; k < V; k++) z.x[k] = tn_activation_value(a.activation, z.x[k]);
+        for (int k = 0; k < V; k++) z.x[k] = value_of(a.activation, z.x[k]);
         tn_give_wide<V>(a.out, p, c, z, false);
     }
 }
@@ -257,7 +276,7 @@ TN_DEVICE tn_wide<V> dz_of(const tn_norm_act_args &a, const lines<V> &l, const t
     if (a.slope == TN_SLOPE_ONE) return dz;
     tn_wide<V> y = a.slope == TN_SLOPE_OUTPUT ? tn_get_wide<V>(a.out, p, c) : normalised<V>(l, x);
     if (a.slope == TN_SLOPE_INPUT) y = with_skips<V>(a, y, p, c);
-    for (int k = 0; k < V; k++) dz.x[k] *= tn_activation_derivative(a.activation, y.x[k], y.x[k]);
+    for (int k = 0; k < V; k++) dz.x[k] *= derivative_of(a.activation, y.x[k], y.x[k]);
     return dz;
 }
 

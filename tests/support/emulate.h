@@ -49,7 +49,8 @@ void *tn_emulate_dynamic_shared(void);
 #include <math.h>
 #include <string.h>
 
-#define TN_DEVICE static inline
+#define TN_DEVICE       static inline
+#define TN_DEVICE_APART static
 #define TN_KERNEL(name, threads, ...)                                                              \
     static void name(__VA_ARGS__);                                                                 \
     static const tn_emulated<decltype(&name)> name##_row(__FILE__, #name, threads,                 \
