@@ -153,6 +153,14 @@ folded_alike() { # plugin, cfg, weights
         [ "$(wc -l <a)" = "$(wc -l <b)" ] && same_probabilities a b
 }
 
+# One name, one host after the other: the program is for the host that was asked for last.
+changes_hosts() {
+    local plugin=$work/either
+    make -s plugin DARKNET=/usr/lib/darknet PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for pjreddie" &&
+        make -s plugin DARKNET="$DARKNET_ALEXEYAB" PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for AlexeyAB" &&
+        make -s plugin DARKNET=/usr/lib/darknet PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for pjreddie"
+}
+
 # A YOLO net with our sections in its backbone: trains, finds the boxes, also with the host alone
 # computing what was trained.
 detector() {
@@ -239,6 +247,7 @@ if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
     echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
 else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
+    check "make plugin for one host after the other" changes_hosts
     numbers alexeyab
     commands alexeyab
     detector
