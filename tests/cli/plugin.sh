@@ -69,6 +69,9 @@ commands() { # host
         "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -probs a
     "$root/darknet" classifier valid $data tiny.cfg ours/tiny_final.weights -probs b >/dev/null 2>&1
     check "$host: and gives the same probabilities there" same_probabilities a b
+    "$root/darknet" classifier valid $data tiny.cfg warm/tiny_final.weights -probs b >/dev/null 2>&1
+    "$plugin" classifier valid $data tiny.cfg warm/tiny_final.weights -probs a >/dev/null 2>&1
+    check "$host: and of a calibrated net" same_probabilities a b
     check "$host: predicts" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' 2>/dev/null | grep -q malignant"
     check "$host: valid -json is JSON alone" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -json 2>/dev/null | python3 -m json.tool"
     check "$host: summary shows the block" bash -c "'$plugin' classifier summary tiny.cfg | grep -q expansion_residual"
@@ -226,6 +229,8 @@ fi
         cp "$root/tests/fixtures/tiny.cfg" . && sed 's/filters=8/flters=8/' tiny.cfg >bad.cfg &&
         sed 's,^\[net\],[net]\ndata=data/ddti/ddti.data,' tiny.cfg >here.cfg &&
         "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup ours -epochs 2 &&
+        "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup warm -epochs 30 &&
+        "$root/darknet" classifier calibrate data/ddti/ddti.data tiny.cfg warm/tiny_final.weights &&
         head -c 900 ours/tiny_final.weights >short.weights && : >empty.list &&
         sed 's,^train=.*,train=empty.list,' data/ddti/ddti.data >empty.data &&
         head -c 300 "$(grep -m1 benign data/ddti/train.list)" >broken_benign.png &&
