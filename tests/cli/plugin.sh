@@ -91,6 +91,8 @@ commands() { # host
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
+    same_words "$host" train $data tiny.cfg -net batch=100000 -net subdivisions=1
+    same_words "$host" train $data tiny.cfg -net min_crop=300 -net max_crop=200
     same_words "$host" predict $data tiny.cfg short.weights "$image"
     if [ "$host" = alexeyab ]; then
         sed 's/^\[avgpool\]/[shortcut]\nfrom=0\nactivation=linear\n[avgpool]/' tiny.cfg >strided.cfg
@@ -109,7 +111,7 @@ same_words() { # host, arguments: the message is ./darknet's, after the command'
     shift
     "$root/build/darknet-plugin-$host" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >a
     "$root/darknet" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >b
-    check "$host: $1 says what ./darknet says" bash -c 'test -s a && cmp a b'
+    check "$host: $* says what ./darknet says" bash -c 'test -s a && cmp a b'
 }
 
 # Folded, the stock program of the fork gives the plugin's probabilities (the images are of the net's
