@@ -85,9 +85,16 @@ commands() { # host
     sed 's/^adam=1/adam=1\nema_alpha=.9/' tiny.cfg >average.cfg
     refuses "$host: no average" "ema_alpha" "$plugin" classifier train $data average.cfg
     refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
-    sed 's/^learning_rate=.*/learning_rate=1e30/; s/^adam=1/adam=0/' tiny.cfg >diverges.cfg
-    refuses "$host: a loss that is no number ends in an error" "" \
-        "$plugin" classifier train $data diverges.cfg -epochs 2 -backup "w2-$host"
+    sed 's/^learning_rate=.*/learning_rate=1e6/; s/^adam=1/adam=0/; s/^policy=.*/policy=constant/' tiny.cfg >diverges.cfg
+    refuses "$host: a loss that is no number ends the run" "training stops" \
+        "$plugin" classifier train $data diverges.cfg -epochs 20 -backup "w2-$host"
+    check "$host: and nothing of it is kept" test ! -e "w2-$host/diverges_final.weights"
+    refuses "$host: two labels in one path" 'would also find "malignant"' "$plugin" classifier train two.data tiny.cfg
+    check "$host: a backup folder and labels with spaces in their names" \
+        "$plugin" classifier train spaces.data tiny.cfg -epochs 1 -backup "w $host"
+    check "$host: weights and their note are there" \
+        test -s "w $host/tiny_final.weights" -a -s "w $host/tiny_final.weights.json" -a ! -e "w $host/tiny_final.weights.part"
+    check "$host: a signal ends the run, and another goes on from it" interrupted "$plugin" "w3-$host"
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
@@ -105,6 +112,32 @@ commands() { # host
         refuses "$host: it has no commands of its own" "-host" "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -host
     fi
     cd "$root" || exit 1
+}
+# Stops a run of no end, starts from what it left.
+interrupted() { # plugin, folder
+    local data=data/ddti/ddti.data pid status
+    sed 's/^epochs=4/max_batches=100000000/; s/^policy=.*//' tiny.cfg >endless.cfg
+    "$1" classifier train $data endless.cfg -backup "$2" >endless.log 2>&1 &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        grep -qa '^20, ' endless.log && break
+        sleep 0.1
+    done
+    kill -TERM $pid
+    wait $pid
+    status=$?
+    tail -1 endless.log
+    [ $status -eq 1 ] && grep -qa "stopped by signal 15" endless.log && test -s "$2/endless_last.weights.json" || return
+    "$1" classifier train $data endless.cfg "$2/endless_last.weights" -net max_batches=100000 -backup "$2" >endless.log 2>&1 &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        grep -qa ' avg, ' endless.log && break
+        sleep 0.1
+    done
+    kill -TERM $pid
+    wait $pid
+    tail -1 endless.log
+    [ "$(grep -am1 ' avg, ' endless.log | cut -d, -f1)" -gt 20 ]
 }
 same_words() { # host, arguments: the message is ./darknet's, after the command's name
     local host=$1
@@ -235,6 +268,11 @@ fi
         "$root/darknet" classifier calibrate data/ddti/ddti.data tiny.cfg warm/tiny_final.weights &&
         head -c 900 ours/tiny_final.weights >short.weights && : >empty.list &&
         sed 's,^train=.*,train=empty.list,' data/ddti/ddti.data >empty.data &&
+        mkdir benign_malignant && cp "$(head -1 data/ddti/train.list)" benign_malignant/1.png &&
+        printf 'benign_malignant/1.png\tbenign\n' >two.list &&
+        sed 's,^train=.*,train=two.list,' data/ddti/ddti.data >two.data &&
+        cp data/ddti/labels.list "the labels" && cp data/ddti/ddti.names "the names" &&
+        sed 's,^labels=.*,labels=the labels,; s,^names=.*,names=the names,' data/ddti/ddti.data >spaces.data &&
         head -c 300 "$(grep -m1 benign data/ddti/train.list)" >broken_benign.png &&
         echo broken_benign.png >broken.list &&
         sed 's,^train=.*,train=broken.list,' data/ddti/ddti.data >broken.data
