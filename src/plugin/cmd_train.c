@@ -12,6 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char differs[] =
+    "\nIn the plugin the host trains: it writes NAME_last (every 100 updates, and at Ctrl-C) and\n"
+    "NAME_final.weights, each with a .json beside it, and nothing else; a run goes on from\n"
+    "NAME_last.weights. -resume, -partial, -stop-after, -valid-every, -show_imgs,\n"
+    "-benchmark-loader and -kernels are ./darknet's alone.\n";
+
 static int failed(void) {
     fprintf(stderr, "darknet-plugin classifier train: %s\n", tn_error());
     return 1;
@@ -172,6 +178,7 @@ int tn_plugin_train(int argc, char **argv) {
     if (tn_train_options_parse(argc, argv, &options, &help) != TN_OK) return failed();
     tn_trainer t = {0};
     tn_status status = help ? TN_OK : refuse_options(&options);
+    if (help) fputs(differs, stdout);
     if (!help && status == TN_OK) status = tn_trainer_check(&t, &options);
     if (!help && status == TN_OK) status = run(&t);
     tn_trainer_close(&t);

@@ -4,17 +4,30 @@
 
 #include <stdlib.h>
 
-const char *const tn_host_symbols[] = {"parse_network_cfg",   "parse_network_cfg_custom",
-                                       "load_weights",        "save_weights",
-                                       "set_batch_network",   "network_predict",
-                                       "get_current_rate",    "free_network",
-                                       "forward_network",     "backward_network",
-                                       "update_network",      "get_network_cost",
-                                       "run_classifier",      "run_detector",
-                                       "gradient_array",      "backward_bias",
-                                       "fuse_conv_batchnorm", NULL};
+const char *const tn_host_symbols[] = {"parse_network_cfg",
+                                       "parse_network_cfg_custom",
+                                       "load_weights",
+                                       "save_weights",
+                                       "network_predict",
+                                       "get_current_rate",
+                                       "get_current_batch",
+                                       "free_network",
+                                       "forward_network",
+                                       "backward_network",
+                                       "update_network",
+                                       "get_network_cost",
+                                       "run_classifier",
+                                       "run_detector",
+                                       "gradient_array",
+                                       "gradient_array_swish",
+                                       "gradient_array_mish",
+                                       "gradient_array_hard_mish",
+                                       "backward_bias",
+                                       "fuse_conv_batchnorm",
+                                       NULL};
 const char *const tn_host_stranger = "calc_network_cost";
 const bool tn_host_has_commands = true;
+
 const char *tn_host_name(void) {
     return "AlexeyAB's Darknet";
 }

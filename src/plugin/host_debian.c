@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",    "save_weights",
-                                       "set_batch_network", "network_predict", "get_current_rate",
-                                       "free_network",      "forward_network", "backward_network",
-                                       "update_network",    "load_data",       NULL};
+const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",
+                                       "save_weights",      "set_batch_network",
+                                       "network_predict",   "get_current_rate",
+                                       "free_network",      "forward_network",
+                                       "backward_network",  "update_network",
+                                       "load_data",         "train_network",
+                                       "free_data",         NULL};
 const char *const tn_host_stranger = "parse_network_cfg_custom";
 const bool tn_host_has_commands = false;
 tn_graft_options tn_host_graft_options = {.strided_1x1 = true};

@@ -82,6 +82,9 @@ commands() { # host
     refuses "$host: missing image" "no.png" "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights no.png
     refuses "$host: missing weights" "no.weights" "$plugin" classifier train $data tiny.cfg no.weights
     refuses "$host: what only ./darknet can" "-resume" "$plugin" classifier train $data tiny.cfg -resume
+    check "$host: -precision fp32 is what it has" "$plugin" -precision fp32 classifier summary tiny.cfg
+    refuses "$host: -precision bf16" "the processor computes in fp32 alone" "$plugin" -precision bf16 classifier summary tiny.cfg
+    check "$host: train -h says what differs" bash -c "'$plugin' classifier train -h | grep -q 'the host trains'"
     sed 's/^adam=1/adam=1\nema_alpha=.9/' tiny.cfg >average.cfg
     refuses "$host: no average" "ema_alpha" "$plugin" classifier train $data average.cfg
     refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
@@ -229,6 +232,30 @@ detector() {
     cd "$root" || exit 1
 }
 
+# Every function of the library's that the plugin's files need is one that it looks for at the start.
+functions_looked_for() { # host, DIR
+    local name
+    for name in $(comm -12 <(nm -D --defined-only "$2/libdarknet.so" | awk '{ print $3 }' | sort -u) \
+        <(nm -u "build/plugin_$1"/src/plugin/*.o | awk '$1 == "U" { print $2 }' | sort -u)); do
+        sed -n '/tn_host_symbols\[\]/,/NULL/p' src/plugin/host_"$1"*.c | grep -q "\"$name\"" && continue
+        echo "$name is needed and not looked for"
+        return 1
+    done
+}
+
+# A header in which gradients of weights and of biases have changed places: only training can tell.
+swapped_header() { # host, DIR
+    local odd=$work/swapped-$1
+    mkdir -p "$odd/include" && cp "$2"/include/*.h* "$odd/include" && ln -sf "$2/libdarknet.so" "$odd/libdarknet.so"
+    sed -i -E 's/float \* ?weight_updates;/float *kept;/; s/float \* ?bias_updates;/float *weight_updates;/; s/float \*kept;/float *bias_updates;/' \
+        "$odd/include/darknet.h"
+    if make -s plugin DARKNET="$odd" PLUGIN="$work/swapped-plugin" >"$work/log" 2>&1; then
+        refuses "$1: a header with two fields swapped is found out" "does not fit the darknet.h" "$work/swapped-plugin" -version
+    else
+        echo "not ok - $1: a plugin is built with a swapped header: $(tail -1 "$work/log")"
+    fi
+}
+
 wrong_hosts() { # a header with a field too many, and a library that is another
     local lib=/usr/lib/darknet
     mkdir -p "$work/odd/include" && ln -sf $lib/libdarknet.so "$work/odd/libdarknet.so"
@@ -280,6 +307,7 @@ fi
 image=$(head -1 "$work/data/ddti/valid.list")
 
 check "debian: builds" build debian /usr/lib/darknet
+check "debian: its functions are looked for" functions_looked_for debian /usr/lib/darknet
 numbers debian
 commands debian
 if [ -x /usr/bin/darknet ]; then
@@ -288,10 +316,12 @@ else
     echo "skip - Debian's own program: no /usr/bin/darknet"
 fi
 wrong_hosts
+swapped_header debian /usr/lib/darknet
 if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
     echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
 else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
+    check "alexeyab: its functions are looked for" functions_looked_for alexeyab "$DARKNET_ALEXEYAB"
     check "make plugin for one host after the other" changes_hosts
     numbers alexeyab
     commands alexeyab
@@ -302,4 +332,5 @@ else
     else
         echo "skip - AlexeyAB's own program: $DARKNET_ALEXEYAB has no darknet"
     fi
+    swapped_header alexeyab "$DARKNET_ALEXEYAB"
 fi
