@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-tn_graft_options tn_host_graft_options = {.connected_stays = true, .equal_shortcuts = true};
+tn_graft_options tn_host_graft_options = {
+    .connected_stays = true,
+    .equal_shortcuts = true,
+    .activations =
+        " linear logistic loggy relu relie ramp leaky elu selu tanh plse stair hardtan lhtan ",
+    .convolution_activations = " swish mish hard_mish ",
+};
 
 /* ---- layers that are ours ---- */
 
@@ -159,6 +165,8 @@ static void take_layer(network *net, tn_graft *g, int i) {
         return;
     }
     if (role == TN_ROLE_HOST) {
+        /* nothing before the first layer wants a gradient, but poolings write one all the same */
+        if (i == 0 && !l->update) l->backward = nothing;
         if (l->type != CONVOLUTIONAL) return;
         host_backward = l->backward;
         l->backward = backward_convolution;

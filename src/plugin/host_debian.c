@@ -18,7 +18,12 @@ const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",
                                        "free_data",         NULL};
 const char *const tn_host_stranger = "parse_network_cfg_custom";
 const bool tn_host_has_commands = false;
-tn_graft_options tn_host_graft_options = {.strided_1x1 = true};
+tn_graft_options tn_host_graft_options = {
+    .strided_1x1 = true,
+    .activations =
+        " linear logistic loggy relu relie ramp leaky elu selu tanh plse stair hardtan lhtan ",
+    .convolution_activations = " ",
+};
 
 const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";
@@ -147,6 +152,8 @@ static void take_layer(network *net, tn_graft *g, int i) {
         return;
     }
     if (role == TN_ROLE_HOST) {
+        /* nothing before the first layer wants a gradient, but poolings write one all the same */
+        if (i == 0 && !l->update) l->backward = nothing;
         if (l->type != CONVOLUTIONAL || !tn_mend_on(TN_MEND_SKIP_GRADIENTS)) return;
         host_backward = l->backward;
         l->backward = backward_convolution;

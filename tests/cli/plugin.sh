@@ -98,6 +98,11 @@ commands() { # host
     check "$host: weights and their note are there" \
         test -s "w $host/tiny_final.weights" -a -s "w $host/tiny_final.weights.json" -a ! -e "w $host/tiny_final.weights.part"
     check "$host: a signal ends the run, and another goes on from it" interrupted "$plugin" "w3-$host"
+    sed '0,/activation=relu/s//activation=relu6/' tiny.cfg >relu6.cfg
+    check "$host: an activation that the host has not is ours" \
+        "$plugin" classifier train $data relu6.cfg -epochs 1 -backup "w2-$host"
+    refuses "$host: and is refused where the host computes" "activation=relu6: the host" \
+        "$plugin" -without kernels classifier train $data relu6.cfg -epochs 1 -backup "w2-$host"
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg

@@ -50,6 +50,9 @@ static const char heads[] = NET("")
                                         "[connected]\noutput=3\nactivation=linear\n"
                                         "[softmax]\nloss_weight=0.3\n"
                                         "[route]\nlayers=-4\n" CONV("filters=8\nsize=3") TAIL;
+/* What stands first has no gradient to give. */
+static const char pool_first[] =
+    NET("") "[maxpool]\nsize=2\nstride=2\n" CONV("filters=8\nsize=3") TAIL;
 static const char own_rates[] = NET("") CONV("filters=8\nsize=3\nstride=2")
     CONV("filters=8\nsize=3\nstopbackward=1") CONV("filters=8\nsize=3\nlearning_rate=0.1") TAIL;
 static char cfg[64];
@@ -203,6 +206,7 @@ static void test_layer_by_layer(void **state) {
     AT_MOST(output_error(blocks), 1e-6);
     AT_MOST(gradient_error(blocks, -1), 1e-4);
     AT_MOST(gradient_error(skips, -1), 1e-4);
+    AT_MOST(gradient_error(pool_first, -1), 1e-4);
 }
 
 /* Stock sections by the host: its batch norm divides by N-1 (of 128 here) and has another eps,
