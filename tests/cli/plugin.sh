@@ -38,18 +38,18 @@ same_probabilities() {
         END { print "largest difference " m; exit !(NR > 1 && m <= 1e-5) }'
 }
 
-numbers() { # host: the comparisons of tests/plugin/test_plugin.c
-    "build/plugin_$1/test_plugin" >"$work/numbers" 2>"$work/why"
+numbers() { # host, a program of tests/plugin
+    "build/plugin_$1/$2" >"$work/numbers" 2>"$work/why"
     grep -a '^\[       OK \]' "$work/numbers" | sed "s/.*\] /ok - $1: /; s/_/ /g"
     grep -a '^\[  FAILED  \] t' "$work/numbers" | sort -u | while read -r _ _ _ name; do
         echo "not ok - $1: $name: $(grep -a 'ERROR: ' "$work/why" | head -1)"
     done
-    grep -qa '^\[       OK \]' "$work/numbers" || echo "not ok - $1: the comparisons ran: $(tail -1 "$work/why")"
+    grep -qa '^\[       OK \]' "$work/numbers" || echo "not ok - $1: $2 ran: $(tail -1 "$work/why")"
 }
 
 build() { # host, DIR: into build/darknet-plugin-HOST
     make -s plugin DARKNET="$2" PLUGIN="build/darknet-plugin-$1" &&
-        make -s "build/plugin_$1/test_plugin" DARKNET="$2"
+        make -s "build/plugin_$1/test_plugin" "build/plugin_$1/test_faults" DARKNET="$2"
 }
 
 commands() { # host
@@ -313,7 +313,8 @@ image=$(head -1 "$work/data/ddti/valid.list")
 
 check "debian: builds" build debian /usr/lib/darknet
 check "debian: its functions are looked for" functions_looked_for debian /usr/lib/darknet
-numbers debian
+numbers debian test_plugin
+numbers debian test_faults
 commands debian
 if [ -x /usr/bin/darknet ]; then
     debians_program debian
@@ -328,7 +329,8 @@ else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
     check "alexeyab: its functions are looked for" functions_looked_for alexeyab "$DARKNET_ALEXEYAB"
     check "make plugin for one host after the other" changes_hosts
-    numbers alexeyab
+    numbers alexeyab test_plugin
+    numbers alexeyab test_faults
     commands alexeyab
     detector
     if [ -x /usr/bin/darknet ]; then debians_program alexeyab; fi
