@@ -32,7 +32,8 @@ typedef struct tn_graft_options {
     bool equal_shortcuts; /* the host ends the process at a [shortcut] of other width or height */
     /* that the host computes right, and in its convolutions besides: words between spaces */
     const char *activations, *convolution_activations;
-    bool foreign; /* the cfg has sections that only the host knows: a detector */
+    bool whole_weights; /* foreign: a .weights file must be the net's to the byte */
+    bool foreign;       /* the cfg has sections that only the host knows: a detector */
 } tn_graft_options;
 
 typedef struct tn_graft tn_graft;

@@ -4,8 +4,10 @@
 #include "src/plugin/mends.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 tn_graft_options tn_host_graft_options = {
     .connected_stays = true,
@@ -221,6 +223,44 @@ static network parse(char *filename, int batch, int time_steps) {
     return net;
 }
 
+/* ---- what a detector's .weights file must hold ---- */
+
+/* Values of a layer in a .weights file; -1: it has some in a way of its own. */
+static long long values_of(const layer *l) {
+    const long long norm = l->batch_normalize ? 4 : 1;
+    if (l->share_layer) return 0;
+    switch (l->type) {
+    case CONVOLUTIONAL:
+        return norm * l->n + l->nweights;
+    case CONNECTED:
+        return norm * l->outputs + (long long)l->inputs * l->outputs;
+    case BATCHNORM:
+        return 4LL * l->c;
+    case SHORTCUT:
+    case IMPLICIT:
+        return l->nweights > 0 ? l->nweights : 0;
+    default:
+        return l->update ? -1 : 0;
+    }
+}
+
+/* The host takes a file of any length, and leaves what it does not hold as it was. */
+static tn_status check_size(const network *net, const char *path) {
+    long long values = 0;
+    struct stat file;
+    for (int i = 0; i < net->n; i++) {
+        const long long n = values_of(&net->layers[i]);
+        if (n < 0) return TN_OK;
+        values += n;
+    }
+    if (stat(path, &file) != 0) return tn_fail("%s: %s", path, strerror(errno));
+    const long long bytes = file.st_size - 4 * values; /* the header has 16 or 20 */
+    if (bytes == 16 || bytes == 20) return TN_OK;
+    return tn_fail(
+        "%s: %lld bytes, expected %lld for this net: it is damaged or belongs to another", path,
+        (long long)file.st_size, 4 * values + 20);
+}
+
 #pragma GCC visibility push(default)
 
 /* These stand before the library's own: every net that its commands read comes this way. */
@@ -233,6 +273,7 @@ network parse_network_cfg_custom(char *filename, int batch, int time_steps) {
 }
 
 void load_weights(network *net, char *filename) {
+    if (tn_host_graft_options.whole_weights) tn_die_unless(check_size(net, filename));
     void (*load)(network *, char *) = (void (*)(network *, char *))dlsym(RTLD_NEXT, "load_weights");
     load(net, filename);
     tn_graft_touch_all();

@@ -233,6 +233,11 @@ detector() {
     refuses "alexeyab: detector, random=1" "set random=0" "$plugin" detector train boxes.data random.cfg
     sed 's/^policy=.*/policy=cosine/' boxes.cfg >cosine.cfg
     refuses "alexeyab: detector, policy=cosine" "policy=cosine" "$plugin" detector train boxes.data cosine.cfg
+    head -c 5000 w/boxes_final.weights >short-boxes.weights
+    refuses "alexeyab: detector, truncated weights" "short-boxes.weights: 5000 bytes, expected" \
+        "$plugin" detector map boxes.data boxes.cfg short-boxes.weights
+    check "alexeyab: detector trains from first layers" \
+        "$plugin" detector train boxes.data boxes.cfg short-boxes.weights -clear -dont_show
     refuses "alexeyab: detector, no such weights" "no.weights" "$plugin" detector map boxes.data boxes.cfg no.weights
     cd "$root" || exit 1
 }
