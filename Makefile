@@ -139,7 +139,12 @@ $(BUILD)/plugin_$(PLUGIN_HOST)/%.o: %.c $(BUILD)/flags $(BUILD)/plugin_$(PLUGIN_
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -isystem $(DARKNET_PATH)/include $(CFLAGS) -MMD -MP -c -o $@ $<
-$(PLUGIN): $(BUILD)/plugin_$(PLUGIN_HOST)/src/plugin/main.o $(PLUGIN_OBJECTS) $(LIB) $(wildcard $(DARKNET_PATH)/libdarknet.so)
+# Which host the program was linked for last: its other host's objects may all be older than it.
+PLUGIN_LINKED = $(BUILD)/linked/$(subst /,_,$(PLUGIN))
+$(PLUGIN_LINKED): force
+	@mkdir -p $(@D)
+	@echo '$(DARKNET_PATH) $(PLUGIN_HOST)' | cmp -s - $@ || echo '$(DARKNET_PATH) $(PLUGIN_HOST)' >$@
+$(PLUGIN): $(BUILD)/plugin_$(PLUGIN_HOST)/src/plugin/main.o $(PLUGIN_OBJECTS) $(LIB) $(wildcard $(DARKNET_PATH)/libdarknet.so) $(PLUGIN_LINKED)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PLUGIN_LIBS) $(LDLIBS)
 # One test program of the plugin, with the host that it was built for.

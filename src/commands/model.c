@@ -258,8 +258,11 @@ static tn_status check_distribution(const tn_model *m, const float *p, int sampl
 static tn_status forward_foreign(const tn_model *m, const float *x, int n_valid,
                                  float *probability) {
     TN_TRY(engine->forward(m, x, n_valid, probability));
-    for (int i = 0; i < n_valid; i++)
-        TN_TRY(check_distribution(m, probability + (size_t)i * (size_t)m->classes, i));
+    for (int i = 0; i < n_valid; i++) {
+        float *p = probability + (size_t)i * (size_t)m->classes;
+        TN_TRY(check_distribution(m, p, i));
+        tn_temperature_apply(m->temperature, m->classes, p);
+    }
     return TN_OK;
 }
 

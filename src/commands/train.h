@@ -95,6 +95,8 @@ tn_status tn_trainer_diagnose(tn_trainer *t, const tn_step *step, double loss);
 /* train_files.c */
 tn_status tn_trainer_make_folder(tn_trainer *t);
 tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix);
+/* WEIGHTS.json beside them: what net, data and position this run has. */
+tn_status tn_trainer_save_note(const tn_trainer *t, const char *weights);
 /* <base>.state and <base>_last.weights. */
 tn_status tn_trainer_save(tn_trainer *t);
 /* metrics.jsonl, and the chart: always with `must`, else when it is worth its time. */

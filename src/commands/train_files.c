@@ -96,11 +96,15 @@ static tn_sidecar note_of(const tn_trainer *t) {
     };
 }
 
+tn_status tn_trainer_save_note(const tn_trainer *t, const char *weights) {
+    const tn_sidecar note = note_of(t);
+    return tn_sidecar_write(weights, &note);
+}
+
 /* With an average, that is what is validated, kept and shipped. */
 tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix) {
     char *path = tn_trainer_weights_path(t, suffix);
     if (!path) return tn_fail("out of memory");
-    tn_sidecar note = note_of(t);
     tn_net *net = t->net;
     if (tn_replicas_settle(t->replicas, false) != TN_OK) {
         free(path);
@@ -109,7 +113,7 @@ tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix) {
     net->seen = t->position.updates * (uint64_t)t->batch;
     tn_status status = tn_weights_save(t->average ? t->average->param : net->param,
                                        net->plan.n_params, net->seen, path);
-    if (status == TN_OK) status = tn_sidecar_write(path, &note);
+    if (status == TN_OK) status = tn_trainer_save_note(t, path);
     free(path);
     return status;
 }

@@ -90,18 +90,24 @@ static tn_augment augment_of(const tn_net_keys *k) {
     return a;
 }
 
+/* `augment` is what the configuration points to. */
+static tn_loader_config loader_of(const tn_trainer *t, tn_augment *augment) {
+    *augment = augment_of(&t->net->keys);
+    return (tn_loader_config){.list = &t->train_list,
+                              .classes = t->classes,
+                              .batch = t->mini_batch,
+                              .augment = augment,
+                              .seed = t->seed,
+                              .balanced = t->net->keys.balanced,
+                              .fit = TN_FIT_CENTRE,
+                              .threads = t->threads < 8 ? (t->threads + 1) / 2 : 4};
+}
+
 static tn_status open_loaders(tn_trainer *t) {
     const tn_net_keys *k = &t->net->keys;
+    tn_augment augment;
+    tn_loader_config config = loader_of(t, &augment);
     t->preprocess = t->data.preprocess;
-    tn_augment augment = augment_of(k);
-    tn_loader_config config = {.list = &t->train_list,
-                               .classes = t->classes,
-                               .batch = t->mini_batch,
-                               .augment = &augment,
-                               .seed = t->seed,
-                               .balanced = k->balanced,
-                               .fit = TN_FIT_CENTRE,
-                               .threads = t->threads < 8 ? (t->threads + 1) / 2 : 4};
     TN_TRY(
         tn_input_format_create(&t->preprocess, k->height, k->width, k->channels, &config.format));
     TN_TRY(tn_loader_open(&config, &t->loader));
@@ -361,8 +367,11 @@ tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options) {
 }
 
 static tn_status check_all(tn_trainer *t) {
+    tn_augment augment;
     TN_TRY(read_all(t));
     TN_TRY(start_weights(t));
+    const tn_loader_config loader = loader_of(t, &augment);
+    TN_TRY(tn_loader_check(&loader));
     TN_TRY(tn_schedule_init(&t->schedule, &t->net->keys, (uint64_t)t->train_list.n,
                             (uint64_t)t->batch, t->seed));
     return start_position(t);

@@ -210,7 +210,7 @@ static tn_status start_threads(tn_loader *l, int n) {
 
 /* --- opening, reading, closing --------------------------------------------------------------- */
 
-static tn_status check_config(const tn_loader_config *c) {
+tn_status tn_loader_check(const tn_loader_config *c) {
     if (!c->list || c->list->n < 1) return tn_fail("a list without images cannot be loaded");
     if (c->batch < 1 || c->batch > MAX_BATCH)
         return tn_fail("batch of %d images: 1 to %d expected", c->batch, MAX_BATCH);
@@ -264,7 +264,7 @@ static tn_status set_up(tn_loader *l) {
 
 tn_status tn_loader_open(const tn_loader_config *config, tn_loader **out) {
     *out = NULL;
-    TN_TRY(check_config(config));
+    TN_TRY(tn_loader_check(config));
     tn_loader *l = calloc(1, sizeof *l);
     if (!l) return tn_fail("no memory to load images");
     l->config = *config;

@@ -47,6 +47,9 @@ typedef struct tn_batch {
 
 typedef struct tn_loader tn_loader;
 
+/* Whether tn_loader_open would take this configuration; its format is not looked at. */
+tn_status tn_loader_check(const tn_loader_config *config);
+
 /* Checks the configuration and starts the threads, which begin at position 0. */
 tn_status tn_loader_open(const tn_loader_config *config, tn_loader **out);
 

@@ -23,6 +23,8 @@ static tn_status check(int argc, char **argv) {
         if (access(argv[i], R_OK) != 0) return tn_fail("%s: %s", argv[i], strerror(errno));
     tn_graft *graft;
     tn_host_graft_options.foreign = true;
+    /* training may begin with the first layers of another net */
+    tn_host_graft_options.whole_weights = strcmp(argv[1], "train") != 0;
     TN_TRY(tn_graft_create(argv[3], &tn_host_graft_options, &graft));
     tn_graft_free(graft);
     return TN_OK;

@@ -30,7 +30,10 @@ typedef struct tn_graft_options {
     bool strided_1x1;     /* the host ignores the stride of 1x1 convolutions (for tests to know) */
     bool connected_stays; /* the host never updates [connected] */
     bool equal_shortcuts; /* the host ends the process at a [shortcut] of other width or height */
-    bool foreign;         /* the cfg has sections that only the host knows: a detector */
+    /* that the host computes right, and in its convolutions besides: words between spaces */
+    const char *activations, *convolution_activations;
+    bool whole_weights; /* foreign: a .weights file must be the net's to the byte */
+    bool foreign;       /* the cfg has sections that only the host knows: a detector */
 } tn_graft_options;
 
 typedef struct tn_graft tn_graft;

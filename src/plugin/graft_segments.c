@@ -52,6 +52,28 @@ static tn_status add_segment(tn_graft *g, int section, int n) {
                                 NULL, &s->block);
 }
 
+static bool in_words(const char *words, const char *word) {
+    const size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += n)
+        if (at > words && at[-1] == ' ' && at[n] == ' ') return true;
+    return false;
+}
+
+/* Hosts take an activation that they do not know for ReLU, or answer 0. */
+static tn_status check_activation(const tn_graft *g, int section) {
+    const tn_section *s = g->net->plan.layer[section].section;
+    const tn_option *o = tn_section_find(s, "activation");
+    const tn_expand_span span = g->span[section];
+    if (!o || !g->options.activations || span.last < span.first) return TN_OK;
+    if (g->segment_of[span.last] >= 0 || in_words(g->options.activations, o->value)) return TN_OK;
+    const bool convolves = is_named(g, section, "convolutional") ||
+                           is_named(g, section, "grouped_convolutional") ||
+                           is_named(g, section, "expansion_residual");
+    if (convolves && in_words(g->options.convolution_activations, o->value)) return TN_OK;
+    return tn_section_fail(s, "activation=%s: the host, which computes this section here, cannot",
+                           o->value);
+}
+
 tn_status tn_graft_make_segments(tn_graft *g) {
     const int n = g->net->plan.n_layers;
     int at = joinable(g);
@@ -65,5 +87,6 @@ tn_status tn_graft_make_segments(tn_graft *g) {
     if (at > 0) TN_TRY(add_segment(g, 0, at));
     for (; at < n; at++)
         if (is_ours(g, at)) TN_TRY(add_segment(g, at, 1));
+    for (int i = 0; i < n; i++) TN_TRY(check_activation(g, i));
     return TN_OK;
 }

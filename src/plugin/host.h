@@ -53,6 +53,9 @@ int tn_host_layers(const tn_host_net *net);
 /* The net's width, height and channels as the struct of its header says. */
 void tn_host_size(const tn_host_net *net, int size[3]);
 
+/* The host's own way of writing its net. */
+typedef void tn_host_writer(const void *net, char *path);
+
 /* A training run, checked: every image is there and whole, every folder can be written to. */
 typedef struct tn_host_training {
     const char *cfg, *weights, *folder, *base; /* weights may be NULL */
@@ -60,6 +63,9 @@ typedef struct tn_host_training {
     int clear, top;
     char **path, **label;
     int images, classes;
+    /* Keeps what `write` makes of the net under this name in the folder. */
+    tn_status (*save)(void *user, const char *name, tn_host_writer *write, const void *net);
+    void *user;
 } tn_host_training;
 tn_status tn_host_train(const tn_host_training *training);
 

@@ -1,79 +1,35 @@
-/* AlexeyAB's fork, built with LIBSO=1: networks by value, its own classifier and detector inside.
+/* AlexeyAB's fork, built with LIBSO=1: its layers, which of them are ours, and the nets it reads.
  */
-#include "src/plugin/host.h"
+#include "src/plugin/host_alexeyab.h"
 #include "src/plugin/mends.h"
 
-#include <darknet.h>
-
 #include <dlfcn.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-/* Exported, but not in darknet.h. */
-network parse_network_cfg(char *filename);
-network parse_network_cfg_custom(char *filename, int batch, int time_steps);
-void load_weights(network *net, char *filename);
-void save_weights(network net, char *filename);
-void forward_network(network net, network_state state);
-void backward_network(network net, network_state state);
-void update_network(network net);
-float get_network_cost(network net);
-float get_current_rate(network net);
-void run_classifier(int argc, char **argv);
-void run_detector(int argc, char **argv);
-void gradient_array(const float *x, const int n, const ACTIVATION a, float *delta);
-void gradient_array_swish(const float *x, const int n, const float *sigmoid, float *delta);
-void gradient_array_mish(const int n, const float *activation_input, float *delta);
-void gradient_array_hard_mish(const int n, const float *activation_input, float *delta);
-void backward_bias(float *bias_updates, float *delta, int batch, int n, int size);
-
-const char *const tn_host_symbols[] = {"parse_network_cfg",   "parse_network_cfg_custom",
-                                       "load_weights",        "save_weights",
-                                       "set_batch_network",   "network_predict",
-                                       "get_current_rate",    "free_network",
-                                       "forward_network",     "backward_network",
-                                       "update_network",      "get_network_cost",
-                                       "run_classifier",      "run_detector",
-                                       "gradient_array",      "backward_bias",
-                                       "fuse_conv_batchnorm", NULL};
-const char *const tn_host_stranger = "calc_network_cost";
-const bool tn_host_has_commands = true;
-tn_graft_options tn_host_graft_options = {.connected_stays = true, .equal_shortcuts = true};
-
-const char *tn_host_name(void) {
-    return "AlexeyAB's Darknet";
-}
-
-const char *tn_host_unable(const tn_net_keys *keys) {
-    (void)keys;
-    return NULL;
-}
-
-/* The host's functions return nothing that could tell of a failure. */
-static _Noreturn void die(tn_status failure) {
-    (void)failure;
-    fprintf(stderr, "darknet-plugin: %s\n", tn_error());
-    exit(1);
-}
-
-static void die_unless(tn_status status) {
-    if (status != TN_OK) die(status);
-}
+tn_graft_options tn_host_graft_options = {
+    .connected_stays = true,
+    .equal_shortcuts = true,
+    .activations =
+        " linear logistic loggy relu relie ramp leaky elu selu tanh plse stair hardtan lhtan ",
+    .convolution_activations = " swish mish hard_mish ",
+};
 
 /* ---- layers that are ours ---- */
 
 static void forward_first(layer l, network_state s) {
     tn_graft *g = tn_graft_find(s.net.layers);
     layer *last = &s.net.layers[tn_graft_last(g, s.index)];
-    die_unless(tn_graft_forward(g, s.index, s.train != 0, l.batch, s.input, last->output));
+    tn_die_unless(tn_graft_forward(g, s.index, s.train != 0, l.batch, s.input, last->output));
 }
 
 static void backward_first(layer l, network_state s) {
     (void)l;
     tn_graft *g = tn_graft_find(s.net.layers);
     const layer *last = &s.net.layers[tn_graft_last(g, s.index)];
-    die_unless(tn_graft_backward(g, s.index, last->delta, s.index ? s.delta : NULL));
+    tn_die_unless(tn_graft_backward(g, s.index, last->delta, s.index ? s.delta : NULL));
 }
 
 static void nothing(layer l, network_state s) {
@@ -87,7 +43,7 @@ static void (*host_backward)(layer, network_state);
 
 static float *copy_of(const float *from, size_t n) {
     float *copy = malloc(n * sizeof *copy);
-    if (!copy) die(tn_fail("out of memory for a gradient of %zu values", n));
+    if (!copy) tn_die(tn_fail("out of memory for a gradient of %zu values", n));
     memcpy(copy, from, n * sizeof *copy);
     return copy;
 }
@@ -211,6 +167,8 @@ static void take_layer(network *net, tn_graft *g, int i) {
         return;
     }
     if (role == TN_ROLE_HOST) {
+        /* nothing before the first layer wants a gradient, but poolings write one all the same */
+        if (i == 0 && !l->update) l->backward = nothing;
         if (l->type != CONVOLUTIONAL) return;
         host_backward = l->backward;
         l->backward = backward_convolution;
@@ -257,12 +215,50 @@ static network parse(char *filename, int batch, int time_steps) {
     network (*host)(char *, int, int) =
         (network(*)(char *, int, int))dlsym(RTLD_NEXT, "parse_network_cfg_custom");
     tn_graft *g;
-    die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
+    tn_die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
     network net = host((char *)tn_graft_cfg(g), batch, time_steps);
     const tn_status status = graft(g, &net, batch <= 0);
     if (status != TN_OK) tn_graft_free(g);
-    die_unless(status);
+    tn_die_unless(status);
     return net;
+}
+
+/* ---- what a detector's .weights file must hold ---- */
+
+/* Values of a layer in a .weights file; -1: it has some in a way of its own. */
+static long long values_of(const layer *l) {
+    const long long norm = l->batch_normalize ? 4 : 1;
+    if (l->share_layer) return 0;
+    switch (l->type) {
+    case CONVOLUTIONAL:
+        return norm * l->n + l->nweights;
+    case CONNECTED:
+        return norm * l->outputs + (long long)l->inputs * l->outputs;
+    case BATCHNORM:
+        return 4LL * l->c;
+    case SHORTCUT:
+    case IMPLICIT:
+        return l->nweights > 0 ? l->nweights : 0;
+    default:
+        return l->update ? -1 : 0;
+    }
+}
+
+/* The host takes a file of any length, and leaves what it does not hold as it was. */
+static tn_status check_size(const network *net, const char *path) {
+    long long values = 0;
+    struct stat file;
+    for (int i = 0; i < net->n; i++) {
+        const long long n = values_of(&net->layers[i]);
+        if (n < 0) return TN_OK;
+        values += n;
+    }
+    if (stat(path, &file) != 0) return tn_fail("%s: %s", path, strerror(errno));
+    const long long bytes = file.st_size - 4 * values; /* the header has 16 or 20 */
+    if (bytes == 16 || bytes == 20) return TN_OK;
+    return tn_fail(
+        "%s: %lld bytes, expected %lld for this net: it is damaged or belongs to another", path,
+        (long long)file.st_size, 4 * values + 20);
 }
 
 #pragma GCC visibility push(default)
@@ -277,6 +273,7 @@ network parse_network_cfg_custom(char *filename, int batch, int time_steps) {
 }
 
 void load_weights(network *net, char *filename) {
+    if (tn_host_graft_options.whole_weights) tn_die_unless(check_size(net, filename));
     void (*load)(network *, char *) = (void (*)(network *, char *))dlsym(RTLD_NEXT, "load_weights");
     load(net, filename);
     tn_graft_touch_all();
@@ -296,113 +293,3 @@ float get_current_rate(network net) {
 }
 
 #pragma GCC visibility pop
-
-/* ---- what the plugin asks ---- */
-
-static network *as_network(const tn_host_net *net) {
-    return (network *)net;
-}
-
-tn_status tn_host_open(const char *cfg, const char *weights, bool train, tn_host_net **out) {
-    network *net = malloc(sizeof *net);
-    if (!net) return tn_fail("out of memory");
-    *net = parse((char *)cfg, train ? 0 : 1, train ? 0 : 1);
-    if (weights) load_weights(net, (char *)weights);
-    *out = (tn_host_net *)net;
-    return TN_OK;
-}
-
-void tn_host_close(tn_host_net *net) {
-    tn_graft_free(tn_host_graft(net));
-    free_network(*as_network(net));
-    free(net);
-}
-
-tn_graft *tn_host_graft(const tn_host_net *net) {
-    return tn_graft_find(as_network(net)->layers);
-}
-
-int tn_host_batch(const tn_host_net *net) {
-    return as_network(net)->batch;
-}
-
-int tn_host_subdivisions(const tn_host_net *net) {
-    return as_network(net)->subdivisions;
-}
-
-int tn_host_inputs(const tn_host_net *net) {
-    return as_network(net)->inputs;
-}
-
-int tn_host_outputs(const tn_host_net *net) {
-    return as_network(net)->outputs;
-}
-
-uint64_t *tn_host_seen(const tn_host_net *net) {
-    return as_network(net)->seen;
-}
-
-const float *tn_host_predict(tn_host_net *net, const float *x) {
-    return network_predict(*as_network(net), (float *)x);
-}
-
-double tn_host_gradients(tn_host_net *host, const float *x, const float *truth) {
-    network *net = as_network(host);
-    const network_state state = {
-        .net = *net, .input = (float *)x, .truth = (float *)truth, .train = 1};
-    *net->seen += (uint64_t)net->batch;
-    forward_network(*net, state);
-    backward_network(*net, state);
-    return (double)get_network_cost(*net) / net->batch;
-}
-
-void tn_host_update(tn_host_net *net) {
-    *as_network(net)->cur_iteration += 1;
-    update_network(*as_network(net));
-}
-
-double tn_host_rate(const tn_host_net *net) {
-    return (double)get_current_rate(*as_network(net));
-}
-
-void tn_host_save(const tn_host_net *net, const char *path) {
-    save_weights(*as_network(net), (char *)path);
-}
-
-bool tn_host_layer_is_convolution(const tn_host_net *net, int i, int h, int w, int filters,
-                                  int weights) {
-    const layer *l = &as_network(net)->layers[i];
-    return l->type == CONVOLUTIONAL && l->out_h == h && l->out_w == w && l->out_c == filters &&
-           l->n == filters && l->nweights == weights && l->outputs == h * w * filters &&
-           l->workspace_size > 0 && l->workspace_size < ((size_t)1 << 24);
-}
-
-int tn_host_layers(const tn_host_net *net) {
-    return as_network(net)->n;
-}
-
-void tn_host_size(const tn_host_net *net, int size[3]) {
-    const network *n = as_network(net);
-    size[0] = n->w;
-    size[1] = n->h;
-    size[2] = n->c;
-}
-
-void tn_host_run_classifier(int argc, char **argv) {
-    run_classifier(argc, argv);
-}
-
-tn_status tn_host_train(const tn_host_training *t) {
-    char *argv[10] = {"darknet", "classifier", "train", (char *)t->data, (char *)t->cfg};
-    int argc = 5;
-    if (t->weights) argv[argc++] = (char *)t->weights;
-    if (t->clear) argv[argc++] = "-clear";
-    if (t->top) argv[argc++] = "-topk";
-    argv[argc++] = "-dont_show";
-    run_classifier(argc, argv);
-    return TN_OK;
-}
-
-void tn_host_run_detector(int argc, char **argv) {
-    run_detector(argc, argv);
-}

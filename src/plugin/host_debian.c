@@ -1,21 +1,29 @@
 /* pjreddie's Darknet as Debian packages it: layers and networks by value, no commands inside. */
+#include "src/plugin/die.h"
 #include "src/plugin/host.h"
 #include "src/plugin/mends.h"
 
 #include <darknet.h>
 
 #include <dlfcn.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",    "save_weights",
-                                       "set_batch_network", "network_predict", "get_current_rate",
-                                       "free_network",      "forward_network", "backward_network",
-                                       "update_network",    "load_data",       NULL};
+const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",
+                                       "save_weights",      "set_batch_network",
+                                       "network_predict",   "get_current_rate",
+                                       "free_network",      "forward_network",
+                                       "backward_network",  "update_network",
+                                       "load_data",         "train_network",
+                                       "free_data",         NULL};
 const char *const tn_host_stranger = "parse_network_cfg_custom";
 const bool tn_host_has_commands = false;
-tn_graft_options tn_host_graft_options = {.strided_1x1 = true};
+tn_graft_options tn_host_graft_options = {
+    .strided_1x1 = true,
+    .activations =
+        " linear logistic loggy relu relie ramp leaky elu selu tanh plse stair hardtan lhtan ",
+    .convolution_activations = " ",
+};
 
 const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";
@@ -28,30 +36,19 @@ const char *tn_host_unable(const tn_net_keys *keys) {
                                         : NULL;
 }
 
-/* The host's functions return nothing that could tell of a failure. */
-static _Noreturn void die(tn_status failure) {
-    (void)failure;
-    fprintf(stderr, "darknet-plugin: %s\n", tn_error());
-    exit(1);
-}
-
-static void die_unless(tn_status status) {
-    if (status != TN_OK) die(status);
-}
-
 /* ---- layers that are ours ---- */
 
 static void forward_first(layer l, network net) {
     tn_graft *g = tn_graft_find(net.layers);
     layer *last = &net.layers[tn_graft_last(g, net.index)];
-    die_unless(tn_graft_forward(g, net.index, net.train != 0, l.batch, net.input, last->output));
+    tn_die_unless(tn_graft_forward(g, net.index, net.train != 0, l.batch, net.input, last->output));
 }
 
 static void backward_first(layer l, network net) {
     (void)l;
     tn_graft *g = tn_graft_find(net.layers);
     const layer *last = &net.layers[tn_graft_last(g, net.index)];
-    die_unless(tn_graft_backward(g, net.index, last->delta, net.index ? net.delta : NULL));
+    tn_die_unless(tn_graft_backward(g, net.index, last->delta, net.index ? net.delta : NULL));
 }
 
 static void nothing(layer l, network net) {
@@ -71,7 +68,7 @@ static void backward_convolution(layer l, network net) {
         host_backward(l, net);
         return;
     }
-    if (!kept) die(tn_fail("out of memory for the gradient before layer %d", net.index));
+    if (!kept) tn_die(tn_fail("out of memory for the gradient before layer %d", net.index));
     memcpy(kept, net.delta, n * sizeof *kept);
     memset(net.delta, 0, n * sizeof *kept);
     host_backward(l, net);
@@ -155,6 +152,8 @@ static void take_layer(network *net, tn_graft *g, int i) {
         return;
     }
     if (role == TN_ROLE_HOST) {
+        /* nothing before the first layer wants a gradient, but poolings write one all the same */
+        if (i == 0 && !l->update) l->backward = nothing;
         if (l->type != CONVOLUTIONAL || !tn_mend_on(TN_MEND_SKIP_GRADIENTS)) return;
         host_backward = l->backward;
         l->backward = backward_convolution;
@@ -183,11 +182,11 @@ static tn_status graft(tn_graft *g, network *net) {
 network *parse_network_cfg(char *filename) {
     network *(*parse)(char *) = (network * (*)(char *)) dlsym(RTLD_NEXT, "parse_network_cfg");
     tn_graft *g;
-    die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
+    tn_die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
     network *net = parse((char *)tn_graft_cfg(g));
     const tn_status status = graft(g, net);
     if (status != TN_OK) tn_graft_free(g);
-    die_unless(status);
+    tn_die_unless(status);
     return net;
 }
 
@@ -289,94 +288,4 @@ void tn_host_size(const tn_host_net *net, int size[3]) {
     size[0] = n->w;
     size[1] = n->h;
     size[2] = n->c;
-}
-
-void tn_host_run_classifier(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-}
-
-/* ---- training: the library has its parts, not the command ---- */
-
-enum { SAVE_EVERY = 100, LOADERS = 4 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number) {
-    stopped = number;
-}
-
-static load_args loading(network *net, const tn_host_training *t, data *into) {
-    return (load_args){.w = net->w,
-                       .h = net->h,
-                       .threads = LOADERS,
-                       .hierarchy = net->hierarchy,
-                       .min = net->min_ratio * net->w,
-                       .max = net->max_ratio * net->w,
-                       .center = net->center,
-                       .angle = net->angle,
-                       .aspect = net->aspect,
-                       .exposure = net->exposure,
-                       .saturation = net->saturation,
-                       .hue = net->hue,
-                       .size = net->w,
-                       .paths = t->path,
-                       .classes = t->classes,
-                       .n = net->batch * net->subdivisions,
-                       .m = t->images,
-                       .labels = t->label,
-                       .type = CLASSIFICATION_DATA,
-                       .d = into};
-}
-
-static void save_as(network *net, const tn_host_training *t, const char *what) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s_%s.weights", t->folder, t->base, what);
-    save_weights(net, path);
-}
-
-tn_status tn_host_train(const tn_host_training *t) {
-    tn_host_net *host;
-    TN_TRY(tn_host_open(t->cfg, t->weights, true, &host));
-    network *net = as_network(host);
-    if (net->w != net->h)
-        return tn_fail("%s: the host trains square nets only, this one is %d x %d", t->cfg, net->w,
-                       net->h);
-    if (t->clear) *net->seen = 0;
-    const size_t images = (size_t)net->batch * (size_t)net->subdivisions;
-    data batch, next;
-    load_args args = loading(net, t, &next);
-    pthread_t loader = load_data(args);
-    float average = -1;
-    signal(SIGINT, stop);
-    signal(SIGTERM, stop);
-    while (stopped == 0 &&
-           (net->max_batches == 0 || *net->seen / images < (size_t)net->max_batches)) {
-        pthread_join(loader, 0);
-        batch = next;
-        loader = load_data(args);
-        const float loss = train_network(net, batch);
-        const double rate = tn_host_rate(host); /* of the update just done: its images count */
-        free_data(batch);
-        if (!(loss - loss == 0)) return tn_fail("the loss is %g: training stops", (double)loss);
-        average = average < 0 ? loss : average * 0.9f + loss * 0.1f;
-        const size_t n = *net->seen / images;
-        printf("%zu, %.3f: %f, %f avg, %f rate, %zu images\n", n, (double)*net->seen / t->images,
-               (double)loss, (double)average, rate, *net->seen);
-        fflush(stdout);
-        if (n % SAVE_EVERY == 0) save_as(net, t, "last");
-    }
-    pthread_join(loader, 0);
-    free_data(next);
-    save_as(net, t, stopped ? "last" : "final");
-    tn_host_close(host);
-    if (!stopped) return TN_OK;
-    return tn_fail(
-        "stopped by signal %d; %s/%s_last.weights is written, and training goes on from it",
-        (int)stopped, t->folder, t->base);
-}
-
-void tn_host_run_detector(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
 }

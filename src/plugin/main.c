@@ -2,6 +2,7 @@
 #include "layers/device/cpu.h"
 #include "layers/keys.h"
 #include "src/commands/commands.h"
+#include "src/commands/device.h"
 #include "src/commands/notice.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
@@ -74,18 +75,30 @@ static int run_classifier_command(int argc, char **argv) {
     return dispatch(argc, argv, "darknet-plugin classifier", classifier_commands);
 }
 
-/* Takes -without NAME, and Darknet's -nogpu and -i -1, out of argv. */
+static bool is_flag(const char *word, const char *name) {
+    return word[0] == '-' && strcmp(word + 1 + (word[1] == '-'), name) == 0;
+}
+
+/* No command may look for a GPU; -precision is read, and refused, as ./darknet does. */
+static tn_status stay_on_processor(int *argc, char **argv) {
+    char *nogpu[] = {"darknet-plugin", "-nogpu", NULL};
+    int n = 2;
+    TN_TRY(tn_device_take_flags(&n, nogpu));
+    return tn_device_take_flags(argc, argv);
+}
+
+/* Takes -without NAME, and Darknet's -nogpu, -i -1 and -gpus -1, out of argv. */
 static tn_status take_switches(int *argc, char **argv) {
     int kept = 1;
+    bool flags = true;
     for (int i = 1; i < *argc; i++) {
-        const char *word = argv[i] + (argv[i][0] == '-') + (strncmp(argv[i], "--", 2) == 0);
-        const bool flag = argv[i][0] == '-';
-        if (flag && strcmp(word, "nogpu") == 0) continue;
-        if (flag && (strcmp(word, "i") == 0 || strcmp(word, "gpus") == 0)) {
+        if (strcmp(argv[i], "--") == 0) flags = false;
+        if (flags && (is_flag(argv[i], "i") || is_flag(argv[i], "gpus"))) {
+            const char *flag = argv[i];
             if (++i < *argc && strcmp(argv[i], "-1") == 0) continue;
-            return tn_fail("-%s: the plugin computes on the processor; ./darknet has GPUs", word);
+            return tn_fail("%s: the plugin computes on the processor; ./darknet has GPUs", flag);
         }
-        if (!flag || strcmp(word, "without") != 0) {
+        if (!flags || !is_flag(argv[i], "without")) {
             argv[kept++] = argv[i];
             continue;
         }
@@ -94,7 +107,7 @@ static tn_status take_switches(int *argc, char **argv) {
     }
     argv[kept] = NULL;
     *argc = kept;
-    return TN_OK;
+    return stay_on_processor(argc, argv);
 }
 
 int main(int argc, char **argv) {

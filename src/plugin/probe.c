@@ -1,5 +1,6 @@
 #include "src/plugin/probe.h"
 
+#include "src/net/optimizer.h"
 #include "src/net/run.h"
 #include "src/plugin/host.h"
 #include "src/plugin/memory_file.h"
@@ -16,27 +17,37 @@
 
 /* Two layers, so that the second lies where the struct's size says. */
 static const char probe_cfg[] = "[net]\nwidth=9\nheight=7\nchannels=3\nbatch=2\n"
+                                "learning_rate=0.1\nmomentum=0.9\ndecay=0.01\n"
                                 "[convolutional]\nfilters=4\nsize=3\npad=1\nstride=2\n"
                                 "activation=relu\n"
                                 "[convolutional]\nfilters=5\nsize=1\nactivation=linear\n"
                                 "[softmax]\n";
-enum { PROBE_INPUTS = 9 * 7 * 3, PROBE_OUTPUTS = 4 * 5 * 5 };
+enum { PROBE_INPUTS = 9 * 7 * 3, PROBE_OUTPUTS = 4 * 5 * 5, PROBE_BATCH = 2, PROBE_SEED = 1 };
 
 static tn_status wrong(const char *what) {
     return tn_fail("the library's %s is not where its header says", what);
 }
 
+/* n images in the host's order and in ours. */
+static void fill(int n, float *x, const tn_tensor *in) {
+    for (int b = 0; b < n; b++)
+        for (int i = 0; i < PROBE_INPUTS; i++) {
+            const float v = (float)(((b * PROBE_INPUTS + i) * 37) % 101) / 101;
+            x[b * PROBE_INPUTS + i] = v;
+            tn_data(in)[(b * 63 + i % 63) * in->pitch + i / 63] = v;
+        }
+}
+
 /* The host's own arithmetic, reached through its function pointers, against ours. */
 static tn_status compare(tn_host_net *host) {
     float x[PROBE_INPUTS];
-    for (int i = 0; i < PROBE_INPUTS; i++) x[i] = (float)((i * 37) % 101) / 101;
-    const float *theirs = tn_host_predict(host, x);
     tn_net *net = tn_graft_net(tn_host_graft(host));
     tn_run *run;
     const tn_run_options options = {.mode = TN_INFER, .batch = 1, .threads = 1, .output = -1};
     TN_TRY(tn_run_create(&net->plan, net->param, &options, &run));
     const tn_tensor in = tn_run_input(run), out = tn_run_output(run);
-    for (int i = 0; i < PROBE_INPUTS; i++) tn_data(&in)[i % 63 * in.pitch + i / 63] = x[i];
+    fill(1, x, &in);
+    const float *theirs = tn_host_predict(host, x);
     const tn_step step = {.n_valid = 1};
     tn_status status = tn_run_forward(run, &step);
     for (int i = 0; i < PROBE_OUTPUTS && status == TN_OK; i++) {
@@ -46,6 +57,62 @@ static tn_status compare(tn_host_net *host) {
                              (double)ours);
     }
     tn_run_free(run);
+    return status;
+}
+
+/* The largest difference of the two nets' parameters, or of their gradients: ours are means of what
+ * falls, the host's sums of what rises. */
+static double apart(const tn_net *ours, const tn_net *host, bool gradients) {
+    double most = 0;
+    for (int p = 0; p < ours->plan.n_params; p++) {
+        const tn_param *a = &ours->param[p], *b = &host->param[p];
+        const float *x = gradients ? a->grad : a->value, *y = gradients ? b->grad : b->value;
+        const double scale = gradients ? -1.0 / PROBE_BATCH : 1;
+        for (size_t j = 0; j < a->spec->count; j++)
+            most = fmax(most, fabs((double)x[j] - scale * (double)y[j]));
+    }
+    return most;
+}
+
+static tn_status step_both(tn_host_net *host, tn_net *net, tn_run *run, tn_optimizer *optimizer) {
+    float x[PROBE_BATCH * PROBE_INPUTS], truth[PROBE_BATCH * PROBE_OUTPUTS] = {0};
+    const tn_tensor in = tn_run_input(run);
+    fill(PROBE_BATCH, x, &in);
+    for (int b = 0; b < PROBE_BATCH; b++) truth[b * PROBE_OUTPUTS + 7 * b] = 1;
+    const tn_step step = {.n_valid = PROBE_BATCH, .grad_scale = 1.0 / PROBE_BATCH, .truth = truth};
+    TN_TRY(tn_run_forward(run, &step));
+    TN_TRY(tn_run_backward(run));
+    const tn_net *theirs = tn_graft_net(tn_host_graft(host));
+    (void)tn_host_gradients(host, x, truth);
+    /* momentum stays in the host's gradients: the first step's are bare */
+    const double slope = optimizer->updates ? 0 : apart(net, theirs, true);
+    tn_optimizer_update(optimizer, net->param, net->keys.learning_rate);
+    tn_host_update(host);
+    const double most = fmax(slope, apart(net, theirs, false));
+    if (most < 1e-4) return TN_OK;
+    return tn_fail("a step of training in the library ends %g off", most);
+}
+
+/* Gradients and updates are read and written through more of its structs. */
+static tn_status compare_training(const char *cfg) {
+    tn_host_net *host;
+    tn_net *net;
+    tn_run *run = NULL;
+    tn_optimizer *optimizer = NULL;
+    TN_TRY(tn_host_open(cfg, NULL, true, &host));
+    TN_TRY(tn_net_load(cfg, NULL, 0, NULL, &net));
+    tn_net_init(net, PROBE_SEED);
+    const tn_run_options options = {
+        .mode = TN_TRAIN, .batch = PROBE_BATCH, .threads = 1, .output = -1};
+    const tn_optimizer_options sgd = {
+        .kind = TN_SGD, .momentum = net->keys.momentum, .decay = net->keys.decay};
+    tn_status status = tn_run_create(&net->plan, net->param, &options, &run);
+    if (status == TN_OK)
+        status = tn_optimizer_create(&sgd, net->param, net->plan.n_params, &optimizer);
+    for (int i = 0; i < 2 && status == TN_OK; i++) status = step_both(host, net, run, optimizer);
+    tn_optimizer_free(optimizer);
+    tn_run_free(run);
+    tn_net_free(net);
     return status;
 }
 
@@ -61,7 +128,8 @@ static tn_status look(const char *cfg) {
         return wrong("network");
     if (!tn_host_layer_is_convolution(net, 0, 4, 5, 4, 108)) return wrong("first layer");
     if (!tn_host_layer_is_convolution(net, 1, 4, 5, 5, 20)) return wrong("second layer");
-    return compare(net);
+    TN_TRY(compare(net));
+    return compare_training(cfg);
 }
 
 /* In the child: what the host prints is nobody's. The reason goes through the pipe. */
@@ -76,7 +144,7 @@ static int child(int answer) {
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     for (int m = 0; m < TN_MENDS; m++) tn_mend_set((tn_mend)m, m == TN_MEND_START);
-    tn_host_graft_options = (tn_graft_options){.seed = 1};
+    tn_host_graft_options = (tn_graft_options){.seed = PROBE_SEED};
     if (status == TN_OK) status = look(cfg.path);
     if (status == TN_OK) return 0;
     const char *why = tn_error();

@@ -38,18 +38,18 @@ same_probabilities() {
         END { print "largest difference " m; exit !(NR > 1 && m <= 1e-5) }'
 }
 
-numbers() { # host: the comparisons of tests/plugin/test_plugin.c
-    "build/plugin_$1/test_plugin" >"$work/numbers" 2>"$work/why"
+numbers() { # host, a program of tests/plugin
+    "build/plugin_$1/$2" >"$work/numbers" 2>"$work/why"
     grep -a '^\[       OK \]' "$work/numbers" | sed "s/.*\] /ok - $1: /; s/_/ /g"
     grep -a '^\[  FAILED  \] t' "$work/numbers" | sort -u | while read -r _ _ _ name; do
         echo "not ok - $1: $name: $(grep -a 'ERROR: ' "$work/why" | head -1)"
     done
-    grep -qa '^\[       OK \]' "$work/numbers" || echo "not ok - $1: the comparisons ran: $(tail -1 "$work/why")"
+    grep -qa '^\[       OK \]' "$work/numbers" || echo "not ok - $1: $2 ran: $(tail -1 "$work/why")"
 }
 
 build() { # host, DIR: into build/darknet-plugin-HOST
     make -s plugin DARKNET="$2" PLUGIN="build/darknet-plugin-$1" &&
-        make -s "build/plugin_$1/test_plugin" DARKNET="$2"
+        make -s "build/plugin_$1/test_plugin" "build/plugin_$1/test_faults" DARKNET="$2"
 }
 
 commands() { # host
@@ -69,6 +69,9 @@ commands() { # host
         "$plugin" classifier valid $data tiny.cfg ours/tiny_final.weights -probs a
     "$root/darknet" classifier valid $data tiny.cfg ours/tiny_final.weights -probs b >/dev/null 2>&1
     check "$host: and gives the same probabilities there" same_probabilities a b
+    "$root/darknet" classifier valid $data tiny.cfg warm/tiny_final.weights -probs b >/dev/null 2>&1
+    "$plugin" classifier valid $data tiny.cfg warm/tiny_final.weights -probs a >/dev/null 2>&1
+    check "$host: and of a calibrated net" same_probabilities a b
     check "$host: predicts" bash -c "'$plugin' classifier predict $data tiny.cfg w-$host/tiny_final.weights '$image' 2>/dev/null | grep -q malignant"
     check "$host: valid -json is JSON alone" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -json 2>/dev/null | python3 -m json.tool"
     check "$host: summary shows the block" bash -c "'$plugin' classifier summary tiny.cfg | grep -q expansion_residual"
@@ -79,15 +82,32 @@ commands() { # host
     refuses "$host: missing image" "no.png" "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights no.png
     refuses "$host: missing weights" "no.weights" "$plugin" classifier train $data tiny.cfg no.weights
     refuses "$host: what only ./darknet can" "-resume" "$plugin" classifier train $data tiny.cfg -resume
+    check "$host: -precision fp32 is what it has" "$plugin" -precision fp32 classifier summary tiny.cfg
+    refuses "$host: -precision bf16" "the processor computes in fp32 alone" "$plugin" -precision bf16 classifier summary tiny.cfg
+    check "$host: train -h says what differs" bash -c "'$plugin' classifier train -h | grep -q 'the host trains'"
     sed 's/^adam=1/adam=1\nema_alpha=.9/' tiny.cfg >average.cfg
     refuses "$host: no average" "ema_alpha" "$plugin" classifier train $data average.cfg
     refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
-    sed 's/^learning_rate=.*/learning_rate=1e30/; s/^adam=1/adam=0/' tiny.cfg >diverges.cfg
-    refuses "$host: a loss that is no number ends in an error" "" \
-        "$plugin" classifier train $data diverges.cfg -epochs 2 -backup "w2-$host"
+    sed 's/^learning_rate=.*/learning_rate=1e6/; s/^adam=1/adam=0/; s/^policy=.*/policy=constant/' tiny.cfg >diverges.cfg
+    refuses "$host: a loss that is no number ends the run" "training stops" \
+        "$plugin" classifier train $data diverges.cfg -epochs 20 -backup "w2-$host"
+    check "$host: and nothing of it is kept" test ! -e "w2-$host/diverges_final.weights"
+    refuses "$host: two labels in one path" 'would also find "malignant"' "$plugin" classifier train two.data tiny.cfg
+    check "$host: a backup folder and labels with spaces in their names" \
+        "$plugin" classifier train spaces.data tiny.cfg -epochs 1 -backup "w $host"
+    check "$host: weights and their note are there" \
+        test -s "w $host/tiny_final.weights" -a -s "w $host/tiny_final.weights.json" -a ! -e "w $host/tiny_final.weights.part"
+    check "$host: a signal ends the run, and another goes on from it" interrupted "$plugin" "w3-$host"
+    sed '0,/activation=relu/s//activation=relu6/' tiny.cfg >relu6.cfg
+    check "$host: an activation that the host has not is ours" \
+        "$plugin" classifier train $data relu6.cfg -epochs 1 -backup "w2-$host"
+    refuses "$host: and is refused where the host computes" "activation=relu6: the host" \
+        "$plugin" -without kernels classifier train $data relu6.cfg -epochs 1 -backup "w2-$host"
     refuses "$host: empty list" "empty.list" "$plugin" classifier train empty.data tiny.cfg
     refuses "$host: damaged image" "broken_benign.png" "$plugin" classifier train broken.data tiny.cfg
     same_words "$host" train $data bad.cfg
+    same_words "$host" train $data tiny.cfg -net batch=100000 -net subdivisions=1
+    same_words "$host" train $data tiny.cfg -net min_crop=300 -net max_crop=200
     same_words "$host" predict $data tiny.cfg short.weights "$image"
     if [ "$host" = alexeyab ]; then
         sed 's/^\[avgpool\]/[shortcut]\nfrom=0\nactivation=linear\n[avgpool]/' tiny.cfg >strided.cfg
@@ -101,12 +121,38 @@ commands() { # host
     fi
     cd "$root" || exit 1
 }
+# Stops a run of no end, starts from what it left.
+interrupted() { # plugin, folder
+    local data=data/ddti/ddti.data pid status
+    sed 's/^epochs=4/max_batches=100000000/; s/^policy=.*//' tiny.cfg >endless.cfg
+    "$1" classifier train $data endless.cfg -backup "$2" >endless.log 2>&1 &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        grep -qa '^20, ' endless.log && break
+        sleep 0.1
+    done
+    kill -TERM $pid
+    wait $pid
+    status=$?
+    tail -1 endless.log
+    [ $status -eq 1 ] && grep -qa "stopped by signal 15" endless.log && test -s "$2/endless_last.weights.json" || return
+    "$1" classifier train $data endless.cfg "$2/endless_last.weights" -net max_batches=100000 -backup "$2" >endless.log 2>&1 &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        grep -qa ' avg, ' endless.log && break
+        sleep 0.1
+    done
+    kill -TERM $pid
+    wait $pid
+    tail -1 endless.log
+    [ "$(grep -am1 ' avg, ' endless.log | cut -d, -f1)" -gt 20 ]
+}
 same_words() { # host, arguments: the message is ./darknet's, after the command's name
     local host=$1
     shift
     "$root/build/darknet-plugin-$host" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >a
     "$root/darknet" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >b
-    check "$host: $1 says what ./darknet says" bash -c 'test -s a && cmp a b'
+    check "$host: $* says what ./darknet says" bash -c 'test -s a && cmp a b'
 }
 
 # Folded, the stock program of the fork gives the plugin's probabilities (the images are of the net's
@@ -153,6 +199,14 @@ folded_alike() { # plugin, cfg, weights
         [ "$(wc -l <a)" = "$(wc -l <b)" ] && same_probabilities a b
 }
 
+# One name, one host after the other: the program is for the host that was asked for last.
+changes_hosts() {
+    local plugin=$work/either
+    make -s plugin DARKNET=/usr/lib/darknet PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for pjreddie" &&
+        make -s plugin DARKNET="$DARKNET_ALEXEYAB" PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for AlexeyAB" &&
+        make -s plugin DARKNET=/usr/lib/darknet PLUGIN="$plugin" && "$plugin" -version | grep -q "plugin for pjreddie"
+}
+
 # A YOLO net with our sections in its backbone: trains, finds the boxes, also with the host alone
 # computing what was trained.
 detector() {
@@ -179,8 +233,37 @@ detector() {
     refuses "alexeyab: detector, random=1" "set random=0" "$plugin" detector train boxes.data random.cfg
     sed 's/^policy=.*/policy=cosine/' boxes.cfg >cosine.cfg
     refuses "alexeyab: detector, policy=cosine" "policy=cosine" "$plugin" detector train boxes.data cosine.cfg
+    head -c 5000 w/boxes_final.weights >short-boxes.weights
+    refuses "alexeyab: detector, truncated weights" "short-boxes.weights: 5000 bytes, expected" \
+        "$plugin" detector map boxes.data boxes.cfg short-boxes.weights
+    check "alexeyab: detector trains from first layers" \
+        "$plugin" detector train boxes.data boxes.cfg short-boxes.weights -clear -dont_show
     refuses "alexeyab: detector, no such weights" "no.weights" "$plugin" detector map boxes.data boxes.cfg no.weights
     cd "$root" || exit 1
+}
+
+# Every function of the library's that the plugin's files need is one that it looks for at the start.
+functions_looked_for() { # host, DIR
+    local name
+    for name in $(comm -12 <(nm -D --defined-only "$2/libdarknet.so" | awk '{ print $3 }' | sort -u) \
+        <(nm -u "build/plugin_$1"/src/plugin/*.o | awk '$1 == "U" { print $2 }' | sort -u)); do
+        sed -n '/tn_host_symbols\[\]/,/NULL/p' src/plugin/host_"$1"*.c | grep -q "\"$name\"" && continue
+        echo "$name is needed and not looked for"
+        return 1
+    done
+}
+
+# A header in which gradients of weights and of biases have changed places: only training can tell.
+swapped_header() { # host, DIR
+    local odd=$work/swapped-$1
+    mkdir -p "$odd/include" && cp "$2"/include/*.h* "$odd/include" && ln -sf "$2/libdarknet.so" "$odd/libdarknet.so"
+    sed -i -E 's/float \* ?weight_updates;/float *kept;/; s/float \* ?bias_updates;/float *weight_updates;/; s/float \*kept;/float *bias_updates;/' \
+        "$odd/include/darknet.h"
+    if make -s plugin DARKNET="$odd" PLUGIN="$work/swapped-plugin" >"$work/log" 2>&1; then
+        refuses "$1: a header with two fields swapped is found out" "does not fit the darknet.h" "$work/swapped-plugin" -version
+    else
+        echo "not ok - $1: a plugin is built with a swapped header: $(tail -1 "$work/log")"
+    fi
 }
 
 wrong_hosts() { # a header with a field too many, and a library that is another
@@ -218,8 +301,15 @@ fi
         cp "$root/tests/fixtures/tiny.cfg" . && sed 's/filters=8/flters=8/' tiny.cfg >bad.cfg &&
         sed 's,^\[net\],[net]\ndata=data/ddti/ddti.data,' tiny.cfg >here.cfg &&
         "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup ours -epochs 2 &&
+        "$root/darknet" classifier train data/ddti/ddti.data tiny.cfg -backup warm -epochs 30 &&
+        "$root/darknet" classifier calibrate data/ddti/ddti.data tiny.cfg warm/tiny_final.weights &&
         head -c 900 ours/tiny_final.weights >short.weights && : >empty.list &&
         sed 's,^train=.*,train=empty.list,' data/ddti/ddti.data >empty.data &&
+        mkdir benign_malignant && cp "$(head -1 data/ddti/train.list)" benign_malignant/1.png &&
+        printf 'benign_malignant/1.png\tbenign\n' >two.list &&
+        sed 's,^train=.*,train=two.list,' data/ddti/ddti.data >two.data &&
+        cp data/ddti/labels.list "the labels" && cp data/ddti/ddti.names "the names" &&
+        sed 's,^labels=.*,labels=the labels,; s,^names=.*,names=the names,' data/ddti/ddti.data >spaces.data &&
         head -c 300 "$(grep -m1 benign data/ddti/train.list)" >broken_benign.png &&
         echo broken_benign.png >broken.list &&
         sed 's,^train=.*,train=broken.list,' data/ddti/ddti.data >broken.data
@@ -227,7 +317,9 @@ fi
 image=$(head -1 "$work/data/ddti/valid.list")
 
 check "debian: builds" build debian /usr/lib/darknet
-numbers debian
+check "debian: its functions are looked for" functions_looked_for debian /usr/lib/darknet
+numbers debian test_plugin
+numbers debian test_faults
 commands debian
 if [ -x /usr/bin/darknet ]; then
     debians_program debian
@@ -235,11 +327,15 @@ else
     echo "skip - Debian's own program: no /usr/bin/darknet"
 fi
 wrong_hosts
+swapped_header debian /usr/lib/darknet
 if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
     echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
 else
     check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
-    numbers alexeyab
+    check "alexeyab: its functions are looked for" functions_looked_for alexeyab "$DARKNET_ALEXEYAB"
+    check "make plugin for one host after the other" changes_hosts
+    numbers alexeyab test_plugin
+    numbers alexeyab test_faults
     commands alexeyab
     detector
     if [ -x /usr/bin/darknet ]; then debians_program alexeyab; fi
@@ -248,4 +344,5 @@ else
     else
         echo "skip - AlexeyAB's own program: $DARKNET_ALEXEYAB has no darknet"
     fi
+    swapped_header alexeyab "$DARKNET_ALEXEYAB"
 fi
