@@ -1,13 +1,15 @@
 /* Whole nets on a GPU against the processor: `make gpu-test`. Plain C and the net core alone, so
  * that it builds where there is a compiler, nvcc and a GPU, and nothing else.
  *
- *   -emulated    on the emulated driver of the tests: everything is staged
+ *   -emulated    on the emulated driver of the tests, kernels and libraries emulated too
+ *   -staged      there without kernels: everything is staged
  *   -size N      pixels (default 64)     -steps N   training steps (default 10)
  *   -precision fp32|tf32|bf16            NET...     names in cfg/ (default: the eight) */
 #include "layers/device/rng.h"
 #include "src/net/replicas.h"
 #include "src/net/weights.h"
-#include "tests/support/fake_gpu.h"
+#include "tests/support/emulate.h"
+#include "tests/support/fake_libraries.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -172,16 +174,23 @@ static void try_net(const char *name) {
     for (int k = 0; k < 3; k++) close_training(&t[k]);
 }
 
+static void emulate(bool kernels) {
+    tn_fake_gpu *fake = tn_fake_gpu_install();
+    fake->memory_bytes = (size_t)16 << 30;
+    if (!kernels) return;
+    tn_emulate_install(fake);
+    tn_fake_libraries_install(fake);
+}
+
 int main(int argc, char **argv) {
     static const char *const eight[] = {
         "thyronet", "baseline", "baseline-block", "baseline-bottleneck",
         "vgg16",    "alexnet",  "googlenet",      "mobilenet"};
     int first = 1;
-    bool emulated = false;
     for (; first < argc && argv[first][0] == '-'; first++) {
         const char *value = first + 1 < argc ? argv[first + 1] : "";
-        if (strcmp(argv[first], "-emulated") == 0) {
-            emulated = true;
+        if (strcmp(argv[first], "-emulated") == 0 || strcmp(argv[first], "-staged") == 0) {
+            emulate(argv[first][1] == 'e');
             continue;
         }
         if (strcmp(argv[first], "-size") == 0) size = atoi(value);
@@ -190,7 +199,6 @@ int main(int argc, char **argv) {
             if (strcmp(value, tn_precision_name(p)) == 0) precision = p;
         first++;
     }
-    if (emulated) tn_fake_gpu_install()->memory_bytes = (size_t)16 << 30;
     if (tn_gpu_count() == 0) {
         printf("skip - nets on a GPU: %s\n", tn_error());
         return 0;
