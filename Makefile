@@ -186,16 +186,23 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 # One .cu file: machine code for every GPU from Turing to Blackwell, PTX for what comes after, put
 # into the program as it is (TN_GPU_SOURCE in layers/device/gpu.h).
 CUDA_ARCHS ?= 75 80 86 89 90 100 120
-NVCC_FLAGS ?= -O3 -std=c++17 -lineinfo -Xcompiler -Wall
+NVCC_FLAGS ?= -O3 -std=c++17 -lineinfo -Xcompiler -Wall -Xfatbin -compress-all
 CUDA_CODE = $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
 	$(foreach a,$(lastword $(CUDA_ARCHS)),-gencode arch=compute_$(a),code=compute_$(a))
 # Our declarations of CUDA's functions are held against its headers where there are any.
 $(BUILD)/layers/device/gpu_abi.o: CPPFLAGS += $(if $(NVCC),-isystem $(wildcard $(dir $(NVCC))../include))
-$(BUILD)/%.fatbin: %.cu $(BUILD)/flags
+# Every build folder takes the same ones: nvcc takes longer than all the rest.
+FATBINS := build/cuda
+NVCC_BUILT_WITH = $(NVCC) $(NVCC_FLAGS) $(CUDA_CODE)
+$(FATBINS)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(NVCC_BUILT_WITH)' | cmp -s - $@ || echo '$(NVCC_BUILT_WITH)' >$@
+$(FATBINS)/%.fatbin: %.cu $(FATBINS)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -I. $(NVCC_FLAGS) $(CUDA_CODE) -MD -MP -MF $@.d -MT $@ -fatbin -o $@ $<
-$(BUILD)/%.cu.o: $(BUILD)/%.fatbin
+$(BUILD)/%.cu.o: $(FATBINS)/%.fatbin
+	@mkdir -p $(@D)
 	$(Q)n=tn_fatbin_$(notdir $*); printf '.section .rodata\n.balign 64\n.globl %s\n.hidden %s\n%s: .incbin "%s"\n1: .balign 8\n.globl %s_bytes\n.hidden %s_bytes\n%s_bytes: .quad 1b - %s\n.section .note.GNU-stack,"",@progbits\n' \
 	$$n $$n $$n $< $$n $$n $$n $$n | $(CC) -c -x assembler -o $@ -
 
@@ -227,7 +234,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TEST_SUPPORT) $(LIB) -lcmocka $(LDLIBS)
-.SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT) $(CUDA_SOURCES:%.cu=$(BUILD)/%.fatbin)
+.SECONDARY: $(TEST_SUPPORT) $(DOUBLE_SUPPORT) $(CUDA_SOURCES:%.cu=$(FATBINS)/%.fatbin)
 
 # What these install is there for a second make only, which looks for it anew.
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -301,4 +308,4 @@ compile_commands.json: Makefile
 clean: ## remove what was built
 	rm -rf build darknet darknet-plugin compile_commands.json
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) $(filter-out $(BUILD)/%,$(FATBINS)) -name '*.d' 2>/dev/null)
