@@ -74,6 +74,13 @@ tn_status tn_trainer_open(tn_trainer *t, const tn_train_options *options);
 tn_status tn_trainer_check(tn_trainer *t, const tn_train_options *options);
 void tn_trainer_close(tn_trainer *t);
 
+/* train_resume.c: what a run that goes on must have in common with this one. */
+void tn_trainer_identify(tn_trainer *t);
+/* Takes everything from the .state file, which must be of an unfinished or lengthened run. */
+tn_status tn_trainer_resume(tn_trainer *t);
+/* An unfinished run of the same name is put aside, not overwritten. */
+tn_status tn_trainer_keep_unfinished(const tn_trainer *t);
+
 /* train_loop.c: trains to the end or until a signal or -stop-after. *interrupted is that signal, -1
  * for -stop-after, 0 at the end. */
 tn_status tn_trainer_run(tn_trainer *t, int *interrupted);
