@@ -253,7 +253,7 @@ static tn_status filters(const plan *p, tn_op_run *r, tn_kernel_run *k, int outp
     if (is_filter(r)) return TN_OK;
     *w = packed_at(p, k);
     return tn_cuda_pack_filters(r, r->param[0], (size_t)outputs, (size_t)r->in[0].c,
-                                (size_t)(a->kh * a->kw), packed_at(p, k), r->in[0].dtype);
+                                (size_t)a->kh * (size_t)a->kw, packed_at(p, k), r->in[0].dtype);
 }
 
 static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
@@ -283,7 +283,7 @@ static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
     CALL(p, r, ConvolutionBackwardFilter, p->handle, &one, p->x, r->in[0].data, p->y, r->dout.data,
          p->convolution, p->algorithm, k->scratch, p->workspace_bytes, &zero, p->w, dw);
     return tn_cuda_add_filters(r, r->param[0], (size_t)r->dout.c, (size_t)r->in[0].c,
-                               (size_t)(a->kh * a->kw), dw, r->in[0].dtype);
+                               (size_t)a->kh * (size_t)a->kw, dw, r->in[0].dtype);
 }
 
 const tn_kernel tn_convolution_forward_cudnn = {"cudnn", prepare_forward, forward, release,

@@ -108,10 +108,10 @@ TILES(8)
 
 #define BOTH(rows)                                                                                 \
     { tile_##rows##_1, tile_##rows##_2 }
-    static const tile_function tile_table[TN_TILE_ROWS][2] = {
-        BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
+static const tile_function tile_table[TN_TILE_ROWS][2] = {
+    BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
 #if TN_TILE_MOST_ROWS > 6
-        BOTH(7), BOTH(8),
+    BOTH(7), BOTH(8),
 #endif
 };
 

@@ -43,7 +43,8 @@ typedef void (*tile_function)(const tn_outer_tile *t);
 TILES(1)
 TILES(2)
 TILES(3)
-TILES(4) TILES(5) TILES(6)
+TILES(4)
+TILES(5) TILES(6)
 #if TN_TILE_MOST_ROWS > 6
     TILES(7) TILES(8)
 #endif

@@ -78,8 +78,7 @@ tn_real tn_parity_pixel(size_t i) {
 
 static void fill_input(const tn_run *run) {
     const tn_tensor in = tn_run_input(run);
-    for (size_t i = 0; i < tn_elements(&in); i++)
-        tn_data(&in)[i] = tn_parity_pixel(i);
+    for (size_t i = 0; i < tn_elements(&in); i++) tn_data(&in)[i] = tn_parity_pixel(i);
 }
 
 /* Relative L2 norm of what `delta` lacks of the fixture's summary (norm, then sums under random
