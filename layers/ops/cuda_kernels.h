@@ -55,7 +55,7 @@ typedef struct tn_cuda_grid {
 static inline tn_cuda_grid tn_cuda_tiles_of(unsigned columns, size_t rows, unsigned threads) {
     unsigned x = 1;
     while (x < 32 && x < columns) x *= 2;
-    const unsigned y = threads / x, across = (columns + x - 1) / x;
+    const unsigned y = threads / x, across = columns ? (columns + x - 1) / x : 1;
     const size_t down = (rows + y - 1) / y;
     const size_t most = across < TN_CUDA_MOST_BLOCKS ? TN_CUDA_MOST_BLOCKS / across : 1;
     return (tn_cuda_grid){{across, (unsigned)(down < most ? down : most), 1}, {x, y, 1}};

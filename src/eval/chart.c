@@ -89,8 +89,9 @@ static void draw_y_axis(tn_image *image, const axes *a) {
 static void draw_x_axis(tn_image *image, const axes *a) {
     char text[32];
     double step = fmax(tn_axis_round_up((a->last - a->first) / TN_AXIS_TICKS), 1e-3);
-    for (double value = ceil(a->first / step) * step; value <= a->last * (1 + 1e-9);
-         value += step) {
+    for (long tick = lround(ceil(a->first / step)); (double)tick * step <= a->last * (1 + 1e-9);
+         tick++) {
+        const double value = (double)tick * step;
         double x = x_of(a, value);
         tn_draw_line(image, x, a->y + a->h, x, a->y + a->h + 4 * FINE, FINE, ink);
         snprintf(text, sizeof text, "%g", value);
@@ -123,8 +124,10 @@ static void draw_best(tn_image *image, const axes *a, const tn_history *h) {
         if (h->record[i].best) best = i;
     if (best == h->n) return;
     double x = x_of(a, h->record[best].epoch);
-    for (double y = a->y; y < a->y + a->h; y += 12 * FINE)
+    for (int dash = 0; dash * 12 * FINE < a->h; dash++) {
+        const double y = a->y + dash * 12 * FINE;
         tn_draw_line(image, x, y, x, fmin(y + 6 * FINE, a->y + a->h), FINE, faint);
+    }
 }
 
 static void draw_legend(tn_image *image, const axes *a, const series *s, int n) {

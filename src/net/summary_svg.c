@@ -123,9 +123,8 @@ static tn_status plan_drawing(drawing *d) {
     size_t references = 0;
     d->live = tn_arena_alloc(&d->arena, n * sizeof *d->live);
     d->named = tn_arena_alloc(&d->arena, n * sizeof *d->named);
-    d->box = tn_arena_alloc(&d->arena, n * sizeof *d->box);
     d->box_of = tn_arena_alloc(&d->arena, n * sizeof *d->box_of);
-    if (!d->live || !d->named || !d->box || !d->box_of) return TN_FAIL;
+    if (!d->live || !d->named || !d->box_of) return TN_FAIL;
     tn_graph_live(plan, d->live);
     for (int l = 0; l < plan->n_layers; l++) {
         int named[TN_GRAPH_MOST];
@@ -134,7 +133,8 @@ static tn_status plan_drawing(drawing *d) {
         references += (size_t)count;
     }
     d->arc = tn_arena_alloc(&d->arena, references * sizeof *d->arc);
-    if (!d->arc) return TN_FAIL;
+    d->box = tn_arena_alloc(&d->arena, n * sizeof *d->box);
+    if (!d->arc || !d->box) return TN_FAIL;
     make_boxes(d);
     make_arcs(d, (int)references);
     return TN_OK;
