@@ -125,7 +125,8 @@ PLUGIN ?= darknet-plugin
 # Of the two hosts' files, those of this one.
 PLUGIN_SOURCES = $(filter-out src/plugin/host_%.c,$(wildcard src/plugin/*.c)) $(wildcard src/plugin/host_$(PLUGIN_HOST)*.c)
 PLUGIN_OBJECTS = $(patsubst %.c,$(BUILD)/plugin_$(PLUGIN_HOST)/%.o,$(filter-out src/plugin/main.c,$(PLUGIN_SOURCES)))
-PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy
+# A library built for GPUs needs the driver's, which may not be where the plugin is built.
+PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy -Wl,--allow-shlib-undefined
 .PHONY: plugin plugin-host
 plugin: plugin-host ## ./darknet-plugin for the Darknet built in DARKNET=DIR (default: Debian's package)
 	@$(MAKE) $(PLUGIN)

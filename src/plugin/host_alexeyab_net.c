@@ -89,14 +89,18 @@ double tn_host_gradients(tn_host_net *host, const float *x, const float *truth) 
     const network_state state = {
         .net = *net, .input = (float *)x, .truth = (float *)truth, .train = 1};
     *net->seen += (uint64_t)net->batch;
-    forward_network(*net, state);
-    backward_network(*net, state);
+    if (tn_alexeyab_on_gpu()) {
+        tn_alexeyab_step_there(*net, (float *)x, (float *)truth);
+    } else {
+        forward_network(*net, state);
+        backward_network(*net, state);
+    }
     return (double)get_network_cost(*net) / net->batch;
 }
 
 void tn_host_update(tn_host_net *net) {
     *as_network(net)->cur_iteration += 1;
-    update_network(*as_network(net));
+    update_network_gpu(*as_network(net));
 }
 
 double tn_host_rate(const tn_host_net *net) {

@@ -25,6 +25,23 @@ tn_graft_options tn_host_graft_options = {
     .convolution_activations = " ",
 };
 
+const char *tn_host_processor(void) {
+    return "CPU";
+}
+
+tn_status tn_host_want_gpu(int index, const char *flag) {
+    if (index < 0) return TN_OK;
+    return tn_fail("%s: the package's library computes on the processor; ./darknet has GPUs", flag);
+}
+
+tn_status tn_host_start(void) {
+    return TN_OK;
+}
+
+tn_status tn_host_check_detector(void) {
+    return TN_OK;
+}
+
 const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";
 }

@@ -183,10 +183,6 @@ tn_status tn_probe_host(void) {
     if (dlsym(RTLD_DEFAULT, tn_host_stranger))
         return tn_fail("%s has a function %s: it is not %s, which this plugin was built for",
                        library, tn_host_stranger, tn_host_name());
-    if (dlsym(RTLD_DEFAULT, "forward_network_gpu"))
-        return tn_fail("%s is built with GPU=1, and the plugin has no GPU kernels: build the host "
-                       "with GPU=0",
-                       library);
     if (run_probe() == TN_OK) return TN_OK;
     return tn_fail_in("%s does not fit the darknet.h that this plugin was built with", library);
 }

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Looks for the symbols, refuses a library built for GPUs, and has it read and compute a small net
- * in a process of its own, which a wrong struct may crash. */
+/* Looks for the symbols, and has the library read and compute a small net, on the processor, in a
+ * process of its own, which a wrong struct may crash. */
 tn_status tn_probe_host(void);
 /* The library's file. */
 const char *tn_probe_library(void);
