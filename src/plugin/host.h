@@ -12,10 +12,11 @@ extern "C" {
 const char *tn_host_name(void);
 
 /* Symbols that the plugin needs of the library, ends with NULL; one that only the other host has;
- * whether its library holds `classifier` commands. */
+ * whether its library holds `classifier` commands; whether it may be built with GPU=1. */
 extern const char *const tn_host_symbols[];
 extern const char *const tn_host_stranger;
 extern const bool tn_host_has_commands;
+extern const bool tn_host_takes_gpu_builds;
 
 /* Where its nets can compute: "CPU". */
 const char *tn_host_processor(void);
@@ -52,6 +53,8 @@ const float *tn_host_predict(tn_host_net *net, const float *x);
 /* Forward and backward of a mini-batch; returns the loss, a mean over its images. */
 double tn_host_gradients(tn_host_net *net, const float *x, const float *truth);
 void tn_host_update(tn_host_net *net);
+/* Where the host computes on a GPU: parameters and their gradients into the processor's memory. */
+void tn_host_fetch(const tn_host_net *net);
 double tn_host_rate(const tn_host_net *net);
 /* The host ends the process when it cannot write. */
 void tn_host_save(const tn_host_net *net, const char *path);

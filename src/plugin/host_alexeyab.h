@@ -45,6 +45,8 @@ bool tn_alexeyab_on_gpu(void);
 tn_status tn_alexeyab_check_there(network *net);
 tn_host_there tn_alexeyab_view_there(const layer *l);
 void tn_alexeyab_take_there(network *net, tn_graft *g, int i);
+/* Layers' parameters and gradients into the processor's memory. */
+void tn_alexeyab_fetch_there(const network *net);
 /* Forward and backward there, of a mini-batch in the processor's memory. */
 void tn_alexeyab_step_there(network net, float *x, float *truth);
 

@@ -26,6 +26,32 @@ bool tn_alexeyab_on_gpu(void) {
 
 /* ---- choosing ---- */
 
+/* What HOST asks for, and a library built for GPUs has. */
+static const char *const functions[] = {"cuda_set_device",
+                                        "get_cuda_stream",
+                                        "cuda_make_array",
+                                        "cuda_make_int_array",
+                                        "cuda_make_int_array_new_api",
+                                        "cuda_make_array_pointers",
+                                        "cuda_free",
+                                        "create_convolutional_cudnn_tensors",
+                                        "cudnn_convolutional_setup",
+                                        "cuda_pull_array",
+                                        "scal_ongpu",
+                                        "push_convolutional_layer",
+                                        "push_connected_layer",
+                                        "push_batchnorm_layer",
+                                        "forward_backward_network_gpu",
+                                        "update_network_gpu",
+                                        NULL};
+
+static tn_status check_functions(void) {
+    for (const char *const *name = functions; *name; name++)
+        if (!dlsym(RTLD_NEXT, *name))
+            return tn_fail("%s has no function %s: -nogpu does without", tn_probe_library(), *name);
+    return TN_OK;
+}
+
 const char *tn_host_processor(void) {
     return tn_alexeyab_has_gpu() ? "GPU, or CPU with -nogpu" : "CPU";
 }
@@ -54,10 +80,12 @@ tn_status tn_host_start(void) {
     if (index >= count)
         return tn_fail("GPU %d: there %s %d, counted from 0", index, count == 1 ? "is" : "are",
                        count);
+    TN_TRY(check_functions());
     chosen = index;
     HOST(cuda_set_device, void (*)(int))(index);
-    return tn_gpu_open(&(tn_gpu_options){.index = index, .stream = get_cuda_stream()},
-                       &tn_host_graft_options.gpu);
+    TN_TRY(tn_gpu_open(&(tn_gpu_options){.index = index, .stream = get_cuda_stream()},
+                       &tn_host_graft_options.gpu));
+    return tn_probe_gpu();
 }
 
 /* The library leaves the last steps of these layers to its GPU code alone. */
@@ -164,6 +192,29 @@ tn_status tn_alexeyab_check_there(network *net) {
     if (key) return tn_fail("[net] %s=: not together with our layers on a GPU: leave it out", key);
     net->cudnn_half = 0; /* fp32 is fp32, and half precision overwrites skip gradients */
     return TN_OK;
+}
+
+static void pull(float *there, float *here, size_t n) {
+    if (there && here && n > 0)
+        HOST(cuda_pull_array, void (*)(float *, float *, size_t))(there, here, n);
+}
+
+void tn_alexeyab_fetch_there(const network *net) {
+    for (int i = 0; i < net->n; i++) {
+        const layer *l = &net->layers[i];
+        if (l->type != CONVOLUTIONAL && l->type != CONNECTED && l->type != BATCHNORM) continue;
+        const bool connected = l->type == CONNECTED;
+        const size_t n = (size_t)(connected ? l->outputs : l->type == BATCHNORM ? l->c : l->n);
+        const size_t weights = connected ? (size_t)l->inputs * n : (size_t)l->nweights;
+        pull(l->biases_gpu, l->biases, n);
+        pull(l->bias_updates_gpu, l->bias_updates, n);
+        pull(l->scales_gpu, l->scales, n);
+        pull(l->scale_updates_gpu, l->scale_updates, n);
+        pull(l->rolling_mean_gpu, l->rolling_mean, n);
+        pull(l->rolling_variance_gpu, l->rolling_variance, n);
+        pull(l->weights_gpu, l->weights, weights);
+        pull(l->weight_updates_gpu, l->weight_updates, weights);
+    }
 }
 
 void tn_alexeyab_step_there(network net, float *x, float *truth) {

@@ -18,6 +18,7 @@ const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",
                                        "free_data",         NULL};
 const char *const tn_host_stranger = "parse_network_cfg_custom";
 const bool tn_host_has_commands = false;
+const bool tn_host_takes_gpu_builds = false;
 tn_graft_options tn_host_graft_options = {
     .strided_1x1 = true,
     .activations =
@@ -36,6 +37,10 @@ tn_status tn_host_want_gpu(int index, const char *flag) {
 
 tn_status tn_host_start(void) {
     return TN_OK;
+}
+
+void tn_host_fetch(const tn_host_net *net) {
+    (void)net;
 }
 
 tn_status tn_host_check_detector(void) {

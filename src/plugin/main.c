@@ -45,7 +45,9 @@ static int run_version(int argc, char **argv) {
     printf("ThyroNet-X4 for Darknet %s, plugin for %s\n", TN_VERSION, tn_host_name());
     printf("host: %s, %s; GPU kernels of ours: %s\n", tn_probe_library(), tn_host_processor(),
            TN_GPU ? "built in" : "not built");
-    printf("what it does besides (-without NAME switches one off, -without all every one):\n");
+    printf(
+        "what it does besides (-without NAME switches one off, -without all every one; cpu: only "
+        "where the host computes on the processor, all: on its GPU too):\n");
     tn_mends_print(stdout);
     return 0;
 }
