@@ -153,6 +153,10 @@ $(BUILD)/plugin_$(PLUGIN_HOST)/test_%: tests/plugin/test_%.c $(PLUGIN_OBJECTS) $
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(PLUGIN_OBJECTS) $(LIB) -lcmocka $(PLUGIN_LIBS) $(LDLIBS)
+# A library built for GPUs on an emulated one: what stands for CUDA must be seen by it.
+PLUGIN_GPU_TEST := $(BUILD)/tests/plugin/fake_cuda.o $(TEST_SUPPORT)
+$(BUILD)/plugin_$(PLUGIN_HOST)/test_gpu: $(PLUGIN_GPU_TEST)
+$(BUILD)/plugin_$(PLUGIN_HOST)/test_gpu: private LDLIBS := -rdynamic $(PLUGIN_GPU_TEST) $(LIB) -lcmocka $(LDLIBS)
 
 $(LIB): $(OBJECTS)
 	@rm -f $@

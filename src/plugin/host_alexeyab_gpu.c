@@ -14,6 +14,8 @@ static bool asked;
 
 /* A function of the library, which has one of its own behind each of ours. */
 #define HOST(name, ...) ((__VA_ARGS__)dlsym(RTLD_NEXT, #name))
+/* One that has none of ours before it. */
+#define THEIRS(name, ...) ((__VA_ARGS__)dlsym(RTLD_DEFAULT, #name))
 
 bool tn_alexeyab_has_gpu(void) {
     return dlsym(RTLD_DEFAULT, "forward_network_gpu") != NULL;
@@ -124,7 +126,7 @@ static void forward_head(layer l, network_state s) {
     const double weight = tn_graft_loss_weight(tn_graft_find(s.net.layers), s.index, &losses);
     host_softmax(l, s);
     if (!s.truth) return;
-    HOST(scal_ongpu, void (*)(int, float, float *, int))
+    THEIRS(scal_ongpu, void (*)(int, float, float *, int))
     (l.batch * l.outputs, (float)weight, l.delta_gpu, 1);
     *l.cost *= (float)(weight * losses);
 }
@@ -153,9 +155,9 @@ tn_host_there tn_alexeyab_view_there(const layer *l) {
 
 /* What the graft has written to the processor's memory. */
 static void push(const layer *l) {
-    if (l->type == CONVOLUTIONAL) HOST(push_convolutional_layer, void (*)(layer))(*l);
-    if (l->type == CONNECTED) HOST(push_connected_layer, void (*)(layer))(*l);
-    if (l->type == BATCHNORM) HOST(push_batchnorm_layer, void (*)(layer))(*l);
+    if (l->type == CONVOLUTIONAL) THEIRS(push_convolutional_layer, void (*)(layer))(*l);
+    if (l->type == CONNECTED) THEIRS(push_connected_layer, void (*)(layer))(*l);
+    if (l->type == BATCHNORM) THEIRS(push_batchnorm_layer, void (*)(layer))(*l);
 }
 
 /* With cuDNN the host's convolutions add to the gradient before them, and batch norm has its
@@ -196,7 +198,7 @@ tn_status tn_alexeyab_check_there(network *net) {
 
 static void pull(float *there, float *here, size_t n) {
     if (there && here && n > 0)
-        HOST(cuda_pull_array, void (*)(float *, float *, size_t))(there, here, n);
+        THEIRS(cuda_pull_array, void (*)(float *, float *, size_t))(there, here, n);
 }
 
 void tn_alexeyab_fetch_there(const network *net) {
@@ -218,7 +220,7 @@ void tn_alexeyab_fetch_there(const network *net) {
 }
 
 void tn_alexeyab_step_there(network net, float *x, float *truth) {
-    HOST(forward_backward_network_gpu, void (*)(network, float *, float *))(net, x, truth);
+    THEIRS(forward_backward_network_gpu, void (*)(network, float *, float *))(net, x, truth);
 }
 
 #pragma GCC visibility push(default)

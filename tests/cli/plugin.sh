@@ -414,4 +414,6 @@ elif ! find_driver; then
 else
     alexeyab alexeyab_gpu "$DARKNET_ALEXEYAB_GPU"
     on_gpus alexeyab_gpu
+    check "alexeyab_gpu: its test on an emulated GPU builds" make -s build/plugin_alexeyab/test_gpu DARKNET="$DARKNET_ALEXEYAB_GPU"
+    numbers alexeyab_gpu test_gpu
 fi
