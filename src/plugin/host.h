@@ -23,8 +23,8 @@ const char *tn_host_processor(void);
 /* Nets shall compute on this GPU; -1: on the processor. `flag` is what asked for it. Fails where
  * the library has no GPU code. Unasked, a library built for GPUs takes the first. */
 tn_status tn_host_want_gpu(int index, const char *flag);
-/* Before the first net: opens what is wanted. Fails, with what to do instead, when it is not there.
- */
+/* Before any net: opens what is wanted, once, and tries it. Fails, with what to do instead, when it
+ * is not there. */
 tn_status tn_host_start(void);
 /* Whether `detector` can run where nets compute: with tn_host_has_commands. */
 tn_status tn_host_check_detector(void);

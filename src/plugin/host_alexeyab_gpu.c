@@ -68,7 +68,7 @@ tn_status tn_host_want_gpu(int index, const char *flag) {
 }
 
 tn_status tn_host_start(void) {
-    gpu_index = -1;
+    if (tn_alexeyab_on_gpu()) return TN_OK; /* it was started */
     if (!tn_alexeyab_has_gpu() || (asked && wanted < 0)) return TN_OK;
     if (!dlsym(RTLD_DEFAULT, "cudnn_handle"))
         return tn_fail("%s is built with GPU=1 CUDNN=0, whose convolutions overwrite skip "
