@@ -125,7 +125,8 @@ PLUGIN ?= darknet-plugin
 # Of the two hosts' files, those of this one.
 PLUGIN_SOURCES = $(filter-out src/plugin/host_%.c,$(wildcard src/plugin/*.c)) $(wildcard src/plugin/host_$(PLUGIN_HOST)*.c)
 PLUGIN_OBJECTS = $(patsubst %.c,$(BUILD)/plugin_$(PLUGIN_HOST)/%.o,$(filter-out src/plugin/main.c,$(PLUGIN_SOURCES)))
-PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy
+# A library built for GPUs needs the driver's, which may not be where the plugin is built.
+PLUGIN_LIBS = -L$(DARKNET_PATH) -ldarknet -Wl,-rpath,$(DARKNET_PATH) -Wl,-z,lazy -Wl,--allow-shlib-undefined
 .PHONY: plugin plugin-host
 plugin: plugin-host ## ./darknet-plugin for the Darknet built in DARKNET=DIR (default: Debian's package)
 	@$(MAKE) $(PLUGIN)
@@ -152,6 +153,10 @@ $(BUILD)/plugin_$(PLUGIN_HOST)/test_%: tests/plugin/test_%.c $(PLUGIN_OBJECTS) $
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(PLUGIN_OBJECTS) $(LIB) -lcmocka $(PLUGIN_LIBS) $(LDLIBS)
+# A library built for GPUs on an emulated one: what stands for CUDA must be seen by it.
+PLUGIN_GPU_TEST := $(BUILD)/tests/plugin/fake_cuda.o $(TEST_SUPPORT)
+$(BUILD)/plugin_$(PLUGIN_HOST)/test_gpu: $(PLUGIN_GPU_TEST)
+$(BUILD)/plugin_$(PLUGIN_HOST)/test_gpu: private LDLIBS := -rdynamic $(PLUGIN_GPU_TEST) $(LIB) -lcmocka $(LDLIBS)
 
 $(LIB): $(OBJECTS)
 	@rm -f $@
@@ -230,6 +235,10 @@ $(BUILD)/tests/fuzz/search_%: tests/fuzz/fuzz_%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
+# What of the plugin knows no host.
+GRAFT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard src/plugin/graft*.c) $(addprefix src/plugin/,foreign.c memory_file.c mends.c))
+$(BUILD)/tests/unit/test_graft_gpu: $(GRAFT_OBJECTS)
+$(BUILD)/tests/unit/test_graft_gpu: private LDLIBS := $(GRAFT_OBJECTS) $(LIB) $(LDLIBS)
 $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

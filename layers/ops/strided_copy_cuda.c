@@ -10,12 +10,16 @@ bool tn_cuda_copies(const tn_gpu *gpu) {
     return tn_gpu_has(gpu, &strided_copy_source);
 }
 
-tn_status tn_cuda_strided_copy(const tn_op_run *r, const tn_strided_copy_args *copy) {
+tn_status tn_cuda_strided_copy_on(tn_gpu *gpu, const tn_strided_copy_args *copy, const char *what) {
     tn_strided_copy_args args = *copy;
     const size_t count = args.extent[0] * args.extent[1] * args.extent[2];
-    return tn_gpu_launch(r->gpu, &strided_copy_source, "tn_strided_copy",
+    return tn_gpu_launch(gpu, &strided_copy_source, "tn_strided_copy",
                          tn_cuda_blocks(count, THREADS, MOST_BLOCKS), (tn_gpu_extent){THREADS}, 0,
-                         TN_GPU_ARGS(&args), r->op->name);
+                         TN_GPU_ARGS(&args), what);
+}
+
+tn_status tn_cuda_strided_copy(const tn_op_run *r, const tn_strided_copy_args *copy) {
+    return tn_cuda_strided_copy_on(r->gpu, copy, r->op->name);
 }
 
 tn_status tn_cuda_pack_filters(const tn_op_run *r, const tn_param *weights, size_t k, size_t c,

@@ -27,6 +27,8 @@ typedef struct tn_strided_copy_args {
 /* Whether there is machine code for it: for prepare. */
 bool tn_cuda_copies(const tn_gpu *gpu);
 tn_status tn_cuda_strided_copy(const tn_op_run *r, const tn_strided_copy_args *copy);
+/* The same outside of any op; `what` (may be NULL) is for messages. */
+tn_status tn_cuda_strided_copy_on(tn_gpu *gpu, const tn_strided_copy_args *copy, const char *what);
 
 /* Filters (k, c, taps), fp32, as (k, taps, c) of `to_dtype` at `to`. */
 tn_status tn_cuda_pack_filters(const tn_op_run *r, const tn_param *weights, size_t k, size_t c,

@@ -4,8 +4,8 @@
 
 /* nvcc would join products and sums; the processor's loops do not: tn_mul, tn_add. */
 TN_DEVICE void update_sgd(const tn_update_row &r, uint64_t i) {
-    const float w = r.value[i];
-    const float u = tn_add(tn_mul(r.k.momentum, r.first[i]), tn_add(r.grad[i], tn_mul(r.k.l2, w)));
+    const float w = r.value[i], g = tn_mul(r.grad_scale, r.grad[i]);
+    const float u = tn_add(tn_mul(r.k.momentum, r.first[i]), tn_add(g, tn_mul(r.k.l2, w)));
     r.first[i] = u;
     r.value[i] = tn_add(w, -tn_mul(r.k.rate, u));
 }
@@ -13,7 +13,7 @@ TN_DEVICE void update_sgd(const tn_update_row &r, uint64_t i) {
 TN_DEVICE void update_adam(const tn_update_row &r, uint64_t i) {
     const tn_update_rates &k = r.k;
     const float w = r.value[i], old = tn_add(w, -tn_mul(k.shrink, w));
-    const float d = tn_add(r.grad[i], tn_mul(k.l2, old));
+    const float d = tn_add(tn_mul(r.grad_scale, r.grad[i]), tn_mul(k.l2, old));
     const float m = tn_add(tn_mul(k.b1, r.first[i]), tn_mul(k.one_b1, d));
     const float v = tn_add(tn_mul(k.b2, r.second[i]), tn_mul(k.one_b2, tn_mul(d, d)));
     r.first[i] = m;

@@ -21,6 +21,7 @@ typedef struct tn_update_row {
     float *value, *grad, *first, *second;
     uint64_t count;
     int frozen;
+    float grad_scale; /* the gradient is this times what lies there; 1 changes no bit */
     tn_update_rates k;
 } tn_update_row;
 

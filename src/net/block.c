@@ -1,5 +1,6 @@
 #include "src/net/block.h"
 
+#include "src/net/block_gpu.h"
 #include "src/net/run.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct tn_block {
     tn_section *section;
     tn_plan plan;
     tn_param *param;
+    tn_mirror *mirror; /* over the host's parameters on a GPU; NULL: on the processor */
     int threads;
     tn_run *run; /* of the last forward */
     tn_run_options made_for;
@@ -78,6 +80,7 @@ tn_status tn_block_create_many(const tn_section *section, int n, tn_shape in, bo
 void tn_block_free(tn_block *block) {
     if (!block) return;
     tn_run_free(block->run);
+    tn_mirror_free(block->mirror);
     tn_plan_free(&block->plan);
     tn_arena_free(&block->arena);
     free(block);
@@ -105,6 +108,12 @@ void tn_block_touch(tn_block *block) {
     for (int i = 0; i < block->plan.n_params; i++) block->param[i].version++;
 }
 
+tn_status tn_block_use_gpu(tn_block *block, tn_gpu *gpu) {
+    if (block->run || block->mirror) return tn_fail("a block's GPU is chosen before it runs");
+    TN_TRY(tn_block_gpu_check(gpu));
+    return tn_mirror_create_over(gpu, block->param, block->plan.n_params, &block->mirror);
+}
+
 static tn_status check_bound(const tn_block *block, bool learns) {
     for (int i = 0; i < block->plan.n_params; i++) {
         const tn_param *p = &block->param[i];
@@ -124,7 +133,9 @@ static tn_status ready(tn_block *block, tn_mode mode, int n) {
                                        .batch = n,
                                        .threads = block->threads,
                                        .output = -1,
-                                       .output_gradient = mode != TN_INFER};
+                                       .output_gradient = mode != TN_INFER,
+                                       .mirror = block->mirror,
+                                       .views_there = block->mirror != NULL};
     return tn_run_create(&block->plan, block->param, &block->made_for, &block->run);
 }
 
@@ -132,24 +143,23 @@ static tn_status ready(tn_block *block, tn_mode mode, int n) {
 
 enum { TILE = 32 }; /* pixels by channels that stay in the first-level cache on both sides */
 
-typedef enum edge { READ_NCHW, WRITE_NCHW, ADD_TO_NCHW } edge;
-
-static void convert_tile(const tn_tensor *t, tn_real *nchw, edge way, size_t c0, size_t p0) {
+static void convert_tile(const tn_tensor *t, tn_real *nchw, tn_edge way, size_t c0, size_t p0) {
     const size_t area = (size_t)t->h * (size_t)t->w, pitch = (size_t)t->pitch;
     const size_t c1 = c0 + TILE < (size_t)t->c ? c0 + TILE : (size_t)t->c;
     const size_t p1 = p0 + TILE < area ? p0 + TILE : area;
     for (size_t c = c0; c < c1; c++) {
         tn_real *plane = nchw + c * area, *data = tn_data(t) + c;
-        if (way == READ_NCHW)
+        if (way == TN_READ_NCHW)
             for (size_t p = p0; p < p1; p++) data[p * pitch] = plane[p];
-        else if (way == WRITE_NCHW)
+        else if (way == TN_WRITE_NCHW)
             for (size_t p = p0; p < p1; p++) plane[p] = data[p * pitch];
         else
             for (size_t p = p0; p < p1; p++) plane[p] += data[p * pitch];
     }
 }
 
-static void convert(const tn_block *block, const tn_tensor *t, tn_real *nchw, edge way) {
+static tn_status convert(const tn_block *block, const tn_tensor *t, tn_real *nchw, tn_edge way) {
+    if (block->mirror) return tn_block_gpu_convert(tn_mirror_gpu(block->mirror), t, nchw, way);
     const size_t area = (size_t)t->h * (size_t)t->w, image = area * (size_t)t->c;
     const int threads = block->threads > 0 ? block->threads : omp_get_max_threads();
 #pragma omp parallel for collapse(2) num_threads(threads)
@@ -161,11 +171,12 @@ static void convert(const tn_block *block, const tn_tensor *t, tn_real *nchw, ed
                 convert_tile(&one, nchw + (size_t)n * image, way, c, p);
         }
     }
+    return TN_OK;
 }
 
-/* READ_NCHW does not write to the host's memory. */
-static void from_nchw(const tn_block *block, const tn_real *nchw, const tn_tensor *t) {
-    convert(block, t, (tn_real *)nchw, READ_NCHW);
+/* TN_READ_NCHW does not write to the host's memory. */
+static tn_status from_nchw(const tn_block *block, const tn_real *nchw, const tn_tensor *t) {
+    return convert(block, t, (tn_real *)nchw, TN_READ_NCHW);
 }
 
 tn_status tn_block_forward(tn_block *block, tn_mode mode, int n, uint64_t seed, uint64_t step,
@@ -173,10 +184,9 @@ tn_status tn_block_forward(tn_block *block, tn_mode mode, int n, uint64_t seed, 
     TN_TRY(ready(block, mode, n));
     block->step = (tn_step){.seed = seed, .step = step, .n_valid = n, .grad_scale = 1.0};
     const tn_tensor in = tn_run_input(block->run), out = tn_run_output(block->run);
-    from_nchw(block, x, &in);
+    TN_TRY(from_nchw(block, x, &in));
     TN_TRY(tn_run_forward(block->run, &block->step));
-    convert(block, &out, y, WRITE_NCHW);
-    return TN_OK;
+    return convert(block, &out, y, TN_WRITE_NCHW);
 }
 
 tn_status tn_block_backward(tn_block *block, const tn_real *dy, tn_real *dx) {
@@ -184,11 +194,10 @@ tn_status tn_block_backward(tn_block *block, const tn_real *dy, tn_real *dx) {
         return tn_fail("backward of a block without a training forward before it");
     }
     const tn_tensor out = tn_run_gradient(block->run, block->plan.output);
-    from_nchw(block, dy, &out);
+    TN_TRY(from_nchw(block, dy, &out));
     TN_TRY(tn_run_backward(block->run));
     if (!dx) return TN_OK;
     if (!block->plan.grad_input) return tn_fail("the block computes no gradient of its input");
     const tn_tensor in = tn_run_gradient(block->run, block->plan.input);
-    convert(block, &in, dx, ADD_TO_NCHW);
-    return TN_OK;
+    return convert(block, &in, dx, TN_ADD_TO_NCHW);
 }

@@ -8,6 +8,7 @@
 #ifndef TN_NET_BLOCK_H
 #define TN_NET_BLOCK_H
 
+#include "layers/device/gpu.h"
 #include "layers/plan.h"
 
 #ifdef __cplusplus
@@ -36,6 +37,11 @@ void tn_block_bind(tn_block *block, int i, tn_real *value, tn_real *grad);
 
 /* The host has changed parameter values since the last call: packed copies are stale. */
 void tn_block_touch(tn_block *block);
+
+/* Before the first forward: from now on x, y, dx, dy and the parameters' memory lie on this GPU,
+ * which must outlive the block, and its kernels compute in fp32, in the order of its stream: calls
+ * return before they are done. Fails in a build without nvcc. */
+tn_status tn_block_use_gpu(tn_block *block, tn_gpu *gpu);
 
 /* y (n,C,H,W) = layer of x (n,c,h,w). `seed` and `step` key dropout in TN_TRAIN. */
 tn_status tn_block_forward(tn_block *block, tn_mode mode, int n, uint64_t seed, uint64_t step,

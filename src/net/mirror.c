@@ -11,6 +11,7 @@ enum { GRAIN = 64 };
 struct tn_mirror {
     tn_gpu *gpu;
     int n;
+    bool over; /* `there` is the caller's, and there is no net */
     tn_param *net, *there, *staged;
     uint64_t *seen;           /* of each of the net's, the version that both sides agreed on last */
     uint64_t *sent;           /* and the GPU's at that time */
@@ -81,11 +82,47 @@ tn_status tn_mirror_create(tn_gpu *gpu, tn_param *param, int n, bool gradients, 
     return TN_OK;
 }
 
+/* Copies in the processor's memory for staged kernels, of gradients too where there are any. */
+static tn_status stage_over(tn_mirror *m) {
+    size_t count = 1;
+    for (int i = 0; i < m->n; i++) count += (m->there[i].grad ? 2 : 1) * room(&m->there[i]);
+    m->page_bytes = count * sizeof(tn_real);
+    m->pages = tn_pages_alloc(m->page_bytes);
+    m->staged = calloc((size_t)m->n + 1, sizeof *m->staged);
+    if (!m->pages || !m->staged) return tn_fail_in("staging of parameters");
+    tn_real *at = m->pages;
+    for (int i = 0; i < m->n; i++) {
+        const tn_param *p = &m->there[i];
+        m->staged[i] = (tn_param){.spec = p->spec, .value = at};
+        at += room(p);
+        if (!p->grad) continue;
+        m->staged[i].grad = at;
+        at += room(p);
+    }
+    return TN_OK;
+}
+
+tn_status tn_mirror_create_over(tn_gpu *gpu, tn_param *there, int n, tn_mirror **out) {
+    *out = NULL;
+    tn_mirror *m = calloc(1, sizeof *m);
+    if (!m) return tn_fail("parameters on the GPU: out of memory");
+    m->gpu = gpu;
+    m->n = n;
+    m->over = true;
+    m->there = there;
+    if (stage_over(m) != TN_OK) {
+        tn_mirror_free(m);
+        return TN_FAIL;
+    }
+    *out = m;
+    return TN_OK;
+}
+
 void tn_mirror_free(tn_mirror *m) {
     if (!m) return;
     tn_gpu_free(m->gpu, m->block);
     if (m->pages) tn_pages_free(m->pages, m->page_bytes);
-    free(m->there);
+    if (!m->over) free(m->there);
     free(m->staged);
     free(m->seen);
     free(m->sent);
@@ -121,7 +158,7 @@ static size_t bytes_of(const tn_param *p) {
 }
 
 tn_status tn_mirror_upload(tn_mirror *m) {
-    for (int i = 0; i < m->n; i++) {
+    for (int i = 0; !m->over && i < m->n; i++) {
         const tn_param *from = &m->net[i];
         tn_param *to = &m->there[i];
         if (from->version == m->seen[i]) continue;
@@ -133,7 +170,7 @@ tn_status tn_mirror_upload(tn_mirror *m) {
 }
 
 tn_status tn_mirror_download(tn_mirror *m) {
-    for (int i = 0; i < m->n; i++) {
+    for (int i = 0; !m->over && i < m->n; i++) {
         tn_param *to = &m->net[i];
         const tn_param *from = &m->there[i];
         if (from->version == m->sent[i] || to->version != m->seen[i]) continue;
@@ -145,7 +182,7 @@ tn_status tn_mirror_download(tn_mirror *m) {
 }
 
 tn_status tn_mirror_gradients_out(tn_mirror *m) {
-    for (int i = 0; i < m->n; i++) {
+    for (int i = 0; !m->over && i < m->n; i++) {
         const tn_param *p = &m->there[i];
         if (!p->grad) continue;
         TN_TRY(tn_gpu_copy_out(m->gpu, m->net[i].grad, p->grad, bytes_of(p), p->spec->name));
@@ -154,7 +191,7 @@ tn_status tn_mirror_gradients_out(tn_mirror *m) {
 }
 
 tn_status tn_mirror_gradients_in(tn_mirror *m) {
-    for (int i = 0; i < m->n; i++) {
+    for (int i = 0; !m->over && i < m->n; i++) {
         const tn_param *p = &m->there[i];
         if (!p->grad) continue;
         TN_TRY(tn_gpu_copy_in(m->gpu, p->grad, m->net[i].grad, bytes_of(p), p->spec->name));

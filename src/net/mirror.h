@@ -20,11 +20,15 @@ typedef struct tn_mirror tn_mirror;
 /* `param` (n of them, the net's) must outlive the mirror. Takes memory for values and, with
  * `gradients`, for gradients, in one block. */
 tn_status tn_mirror_create(tn_gpu *gpu, tn_param *param, int n, bool gradients, tn_mirror **out);
+/* Over parameters that a host keeps on the GPU: value and grad of `there` (n of them, which must
+ * outlive the mirror) are addresses there, and nothing has to be copied. Whoever writes values
+ * counts their version up. It has no net: tn_mirror_net is NULL. */
+tn_status tn_mirror_create_over(tn_gpu *gpu, tn_param *there, int n, tn_mirror **out);
 void tn_mirror_free(tn_mirror *mirror);
 
 tn_gpu *tn_mirror_gpu(const tn_mirror *mirror);
 int tn_mirror_count(const tn_mirror *mirror);
-/* The net's own, and theirs on the GPU: value and grad are addresses there. */
+/* The net's own (NULL: see above), and theirs on the GPU: value and grad are addresses there. */
 tn_param *tn_mirror_net(const tn_mirror *mirror);
 tn_param *tn_mirror_params(const tn_mirror *mirror);
 /* Copies in the processor's memory for staged kernels (layers/staging.h). */

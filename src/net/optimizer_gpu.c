@@ -38,7 +38,8 @@ static void fill_rows(tn_optimizer_gpu *o) {
                                               .first = first,
                                               .second = opt->second ? first + opt->count : NULL,
                                               .count = p->spec->count,
-                                              .frozen = p->spec->frozen};
+                                              .frozen = p->spec->frozen,
+                                              .grad_scale = 1};
         if (p->spec->count > o->most) o->most = p->spec->count;
     }
 }
@@ -137,6 +138,12 @@ tn_status tn_optimizer_gpu_update(tn_optimizer_gpu *const *o, int n, double rate
     if (!o[0]->kernels) return update_on_processor(o, n, rate);
     for (int i = 0; i < n; i++) TN_TRY(update_there(o[i], rate));
     o[0]->optimizer->updates++;
+    return TN_OK;
+}
+
+tn_status tn_optimizer_gpu_scale(tn_optimizer_gpu *o, float scale) {
+    if (!o->kernels) return tn_fail("the program was built without nvcc: no kernel of updates");
+    for (int i = 0; i < o->n_rows; i++) o->row[i].grad_scale = scale;
     return TN_OK;
 }
 

@@ -27,6 +27,10 @@ tn_status tn_optimizer_gpu_non_finite(tn_optimizer_gpu *o, int *param);
  * by now. */
 tn_status tn_optimizer_gpu_update(tn_optimizer_gpu *const *o, int n, double rate);
 
+/* From now on an update's gradient is `scale` (1 at first) times what lies in the mirror's: for a
+ * host's, that are sums over a batch of what rises. Fails where updates have no kernels. */
+tn_status tn_optimizer_gpu_scale(tn_optimizer_gpu *o, float scale);
+
 /* Moments from the GPU into the optimizer, to be saved; and back, once loaded. */
 tn_status tn_optimizer_gpu_moments_out(tn_optimizer_gpu *o);
 tn_status tn_optimizer_gpu_moments_in(tn_optimizer_gpu *o);

@@ -292,6 +292,7 @@ static tn_status take_gpu_memory(tn_run *run, const op_items *items) {
     hand_out_memory(run, items);
     for (int t = 0; t < plan->n_tensors; t++) {
         tensor_state *s = &run->tensor[t];
+        if (run->options.views_there) break;
         if (!s->kept && t != plan->input && t != run->output) continue;
         if (s->value.data) s->value_twin = tn_run_gpu_twin(&run->gpu, s->value);
         if (s->grad.data) s->grad_twin = tn_run_gpu_twin(&run->gpu, s->grad);
@@ -487,7 +488,7 @@ double tn_run_main_loss(const tn_run *run) {
 /* What callers see of a tensor: its twin in the processor's memory where the replica is on a GPU.
  */
 static tn_tensor seen(const tn_run *run, tn_tensor own, int twin) {
-    if (!run->gpu.gpu) return own;
+    if (!run->gpu.gpu || run->options.views_there) return own;
     if (twin >= 0) return run->gpu.twin[twin].here;
     own.data = NULL;
     return own;

@@ -24,6 +24,7 @@ typedef struct tn_run_options {
     bool output_gradient; /* backward starts from a gradient that the caller puts at the output */
     tn_gpu *gpu;          /* runs there, with a mirror of its own; NULL: see mirror */
     tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
+    bool views_there;  /* with a mirror: callers' views lie on the GPU, and are not copied */
     tn_precision precision; /* on a GPU */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
     int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
@@ -44,7 +45,8 @@ void tn_run_free(tn_run *run);
  * mini-batch that divides options->batch and fits into what is free. Returns TN_FAIL. */
 tn_status tn_run_suggest(const tn_plan *plan, tn_param *param, const tn_run_options *options);
 
-/* All views below are in the processor's memory and fp32, wherever the replica runs.
+/* All views below are in the processor's memory and fp32, wherever the replica runs, but with
+ * options->views_there (on the GPU; fp32 there with TN_PRECISION_FP32).
  * The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
 tn_tensor tn_run_input(const tn_run *run);
 /* The output: (batch,h,w,c) of the plan's output (probabilities, as a rule). */

@@ -55,6 +55,7 @@ static tn_status bench(const char *cfg, int batch, int warm, int steps, int json
     tn_host_graft_options.n_overrides = 2;
     tn_host_graft_options.images = (uint64_t)batch * 1000;
     tn_host_net *net;
+    TN_TRY(tn_host_start());
     TN_TRY(tn_host_open(cfg, NULL, true, &net));
     TN_TRY(time_steps(net, warm, steps, seconds));
     tn_host_close(net);

@@ -21,6 +21,8 @@ static tn_status check(int argc, char **argv) {
     if (argc < 4) return tn_fail("expected COMMAND DATA CFG [WEIGHTS]; -h explains it");
     for (int i = 2; i < argc && i < 5 && argv[i][0] != '-'; i++)
         if (access(argv[i], R_OK) != 0) return tn_fail("%s: %s", argv[i], strerror(errno));
+    TN_TRY(tn_host_start());
+    TN_TRY(tn_host_check_detector());
     tn_graft *graft;
     tn_host_graft_options.foreign = true;
     /* training may begin with the first layers of another net */

@@ -145,6 +145,7 @@ static tn_status run(tn_trainer *t) {
     const tn_train_options *o = t->options;
     handover h = {0};
     TN_TRY(refuse_keys(t));
+    TN_TRY(tn_host_start());
     t->preprocess = t->data.preprocess;
     t->threads = tn_cpu_use_threads(o->threads);
     TN_TRY(check_images(t, &t->train_list));

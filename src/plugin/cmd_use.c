@@ -14,6 +14,7 @@ static tn_host_net *host;
 static tn_status open_host(const tn_model *m, const tn_model_options *options) {
     tn_host_graft_options.overrides = options->net.items;
     tn_host_graft_options.n_overrides = options->net.count;
+    TN_TRY(tn_host_start());
     /* what the host says while it reads is no result */
     fflush(stdout);
     const int out = dup(STDOUT_FILENO);
@@ -77,6 +78,7 @@ static tn_status run_hosts(const tn_model *m, const tn_texts *words, const char 
     char number[16];
     const int first = m->args.used;
     const bool validates = strcmp(command, "valid") == 0;
+    TN_TRY(tn_host_start());
     TN_TRY(validates ? check_list(m) : check_images(words->items + first, words->count - first));
     snprintf(number, sizeof number, "%d", top);
     for (int i = first; i < words->count || (validates && i == first); i++) {

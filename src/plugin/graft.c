@@ -149,6 +149,7 @@ void tn_graft_free(tn_graft *g) {
     if (!g) return;
     unregister(g);
     tn_memory_file_close(&g->file);
+    tn_graft_gpu_free(g);
     for (int i = 0; i < g->n_segments; i++) tn_block_free(g->segment[i].block);
     for (int i = 0; g->optimizer && i < g->n_layers; i++) tn_optimizer_free(g->optimizer[i]);
     tn_net_free(g->net);

@@ -5,11 +5,17 @@
 #ifndef TN_PLUGIN_GRAFT_H
 #define TN_PLUGIN_GRAFT_H
 
+#include "layers/device/gpu.h"
 #include "src/net/net.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The same parameters on the host's GPU. */
+typedef struct tn_host_there {
+    float *bias, *bias_grad, *scale, *scale_grad, *mean, *variance, *weights, *weight_grad;
+} tn_host_there;
 
 /* A host's layer as far as its parameters go; all memory is the host's. */
 typedef struct tn_host_layer {
@@ -20,6 +26,7 @@ typedef struct tn_host_layer {
     int h, w, c;                /* of its input */
     size_t n_biases, n_weights; /* 0 weights: [batchnorm] */
     float *bias, *bias_grad, *scale, *scale_grad, *mean, *variance, *weights, *weight_grad;
+    tn_host_there there; /* with tn_graft_options.gpu */
 } tn_host_layer;
 
 typedef struct tn_graft_options {
@@ -34,6 +41,9 @@ typedef struct tn_graft_options {
     const char *activations, *convolution_activations;
     bool whole_weights; /* foreign: a .weights file must be the net's to the byte */
     bool foreign;       /* the cfg has sections that only the host knows: a detector */
+    /* The host computes there, in this GPU's stream: so do blocks and updates, on its memory there,
+     * and what the processor's memory holds is the host's to copy. NULL: on the processor. */
+    tn_gpu *gpu;
 } tn_graft_options;
 
 typedef struct tn_graft tn_graft;
@@ -70,7 +80,7 @@ int tn_graft_last(const tn_graft *graft, int i);
 void tn_graft_touch_all(void);
 
 /* The block that starts at layer i: x (n,c,h,w) to y; then dy to parameter gradients and, unless
- * NULL, dx. */
+ * NULL, dx. All of them on the GPU where options.gpu is one. */
 tn_status tn_graft_forward(tn_graft *graft, int i, bool train, int n, const float *x, float *y);
 tn_status tn_graft_backward(tn_graft *graft, int i, const float *dy, float *dx);
 

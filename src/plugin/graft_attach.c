@@ -44,8 +44,11 @@ static tn_status bind_all(tn_graft *g, const tn_host_layer *layer) {
         g->connected[i] = layer[i].is_connected;
         if (!layer[i].has_params) continue;
         if (at == net->plan.n_params) return tn_fail("layer %d of the host is one too many", i);
-        do TN_TRY(tn_graft_bind(&net->param[at], &layer[i], i, tn_mend_on(TN_MEND_START)));
-        while (++at < net->plan.n_params && net->plan.param[at].kind != TN_PARAM_BIAS);
+        do {
+            TN_TRY(tn_graft_bind(&net->param[at], &layer[i], i, tn_mend_on(TN_MEND_START)));
+            tn_param *there = g->there ? &g->there[at] : NULL;
+            TN_TRY(tn_graft_gpu_bind(there, &net->param[at], &layer[i], i));
+        } while (++at < net->plan.n_params && net->plan.param[at].kind != TN_PARAM_BIAS);
     }
     g->param_of[g->n_layers] = at;
     if (at == net->plan.n_params) return TN_OK;
@@ -55,7 +58,8 @@ static tn_status bind_all(tn_graft *g, const tn_host_layer *layer) {
 static void bind_segments(tn_graft *g) {
     for (int i = 0; i < g->n_segments; i++) {
         const tn_graft_segment *s = &g->segment[i];
-        const tn_param *from = &g->net->param[g->net->plan.layer[s->section].first_param];
+        const int first = g->net->plan.layer[s->section].first_param;
+        const tn_param *from = (g->there ? g->there : g->net->param) + first;
         for (int p = 0; p < tn_block_params(s->block); p++)
             tn_block_bind(s->block, p, from[p].value, from[p].grad);
     }
@@ -77,6 +81,7 @@ tn_status tn_graft_attach(tn_graft *g, const tn_host_layer *layer, int n) {
         return tn_fail("out of memory");
     for (int i = 0; i < n; i++) g->segment_of[i] = -1;
     if (!g->net) return tn_graft_attach_foreign(g, layer);
+    TN_TRY(tn_graft_gpu_prepare(g, g->net->plan.n_params));
     TN_TRY(bind_all(g, layer));
     TN_TRY(tn_graft_make_segments(g));
     bind_segments(g);

@@ -7,7 +7,7 @@
 
 enum { MOST_PARAMS = 5 }; /* of a layer: as many as there are kinds */
 
-static tn_status bind_block(tn_graft_segment *s, const tn_host_layer *layer) {
+static tn_status bind_block(const tn_graft *g, tn_graft_segment *s, const tn_host_layer *layer) {
     int at = 0;
     for (int i = s->span.first; i <= s->span.last; i++) {
         if (!layer[i].has_params) continue;
@@ -16,7 +16,9 @@ static tn_status bind_block(tn_graft_segment *s, const tn_host_layer *layer) {
         do {
             tn_param p = {.spec = tn_block_param_spec(s->block, at)};
             TN_TRY(tn_graft_bind(&p, &layer[i], i, false));
-            tn_block_bind(s->block, at, p.value, p.grad);
+            tn_param there = p;
+            if (g->there) TN_TRY(tn_graft_gpu_bind(&there, &p, &layer[i], i));
+            tn_block_bind(s->block, at, there.value, there.grad);
             const bool fresh = p.spec->kind == TN_PARAM_VARIANCE && tn_mend_on(TN_MEND_START);
             for (size_t j = 0; fresh && j < p.spec->count; j++) p.value[j] = 1;
         } while (++at < tn_block_params(s->block) &&
@@ -46,15 +48,16 @@ static tn_status take_section(tn_graft *g, const tn_host_layer *layer, int i) {
         tn_block_create(section, (tn_shape){first->h, first->w, first->c}, 0, NULL, &s->block);
     if (status != TN_OK && stock) return TN_OK; /* with keys that only the host knows: its own */
     TN_TRY(status);
+    if (g->options.gpu) TN_TRY(tn_block_use_gpu(s->block, g->options.gpu));
     for (int l = s->span.first; l <= s->span.last; l++) g->segment_of[l] = g->n_segments;
     g->n_segments++;
-    return bind_block(s, layer);
+    return bind_block(g, s, layer);
 }
 
 /* ---- the table of parameters, which updates need ---- */
 
-static void add(tn_graft *g, tn_param_spec *spec, tn_param_kind kind, const tn_host_layer *l,
-                float *value, float *grad) {
+static tn_status add(tn_graft *g, tn_param_spec *spec, tn_param_kind kind, const tn_host_layer *l,
+                     int i, float *value, float *grad) {
     static const char *const names[] = {"biases", "scales", "rolling_mean", "rolling_variance",
                                         "weights"};
     const bool weights = kind == TN_PARAM_WEIGHTS;
@@ -64,7 +67,8 @@ static void add(tn_graft *g, tn_param_spec *spec, tn_param_kind kind, const tn_h
                                         .rate = l->rate};
     g->param[g->n_params] =
         (tn_param){.spec = &spec[g->n_params], .value = value, .grad = grad, .version = 1};
-    g->n_params++;
+    tn_param *there = g->there ? &g->there[g->n_params] : NULL;
+    return tn_graft_gpu_bind(there, &g->param[g->n_params++], l, i);
 }
 
 static bool is_listed(const tn_graft *g, const float *value) {
@@ -84,9 +88,9 @@ static tn_status list_params(tn_graft *g, const tn_host_layer *layer) {
         g->connected[i] = l->is_connected;
         /* layers may share weights; the first updates them */
         if (!l->has_params || l->frozen || !l->bias || is_listed(g, l->bias)) continue;
-        add(g, spec, TN_PARAM_BIAS, l, l->bias, l->bias_grad);
-        if (l->scale) add(g, spec, TN_PARAM_SCALE, l, l->scale, l->scale_grad);
-        if (l->n_weights) add(g, spec, TN_PARAM_WEIGHTS, l, l->weights, l->weight_grad);
+        TN_TRY(add(g, spec, TN_PARAM_BIAS, l, i, l->bias, l->bias_grad));
+        if (l->scale) TN_TRY(add(g, spec, TN_PARAM_SCALE, l, i, l->scale, l->scale_grad));
+        if (l->n_weights) TN_TRY(add(g, spec, TN_PARAM_WEIGHTS, l, i, l->weights, l->weight_grad));
     }
     g->param_of[g->n_layers] = g->n_params;
     return TN_OK;
@@ -110,6 +114,7 @@ static tn_status check_adam(const tn_graft *g, const tn_host_layer *layer) {
 
 tn_status tn_graft_attach_foreign(tn_graft *g, const tn_host_layer *layer) {
     TN_TRY(check_adam(g, layer));
+    TN_TRY(tn_graft_gpu_prepare(g, g->n_layers * MOST_PARAMS));
     TN_TRY(list_params(g, layer));
     for (int i = 0; i < tn_graft_sections(g); i++) TN_TRY(take_section(g, layer, i));
     return TN_OK;

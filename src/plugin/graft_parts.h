@@ -4,7 +4,7 @@
 
 #include "src/net/block.h"
 #include "src/net/expand.h"
-#include "src/net/optimizer.h"
+#include "src/net/optimizer_gpu.h"
 #include "src/net/schedule.h"
 #include "src/plugin/graft.h"
 #include "src/plugin/memory_file.h"
@@ -45,6 +45,10 @@ struct tn_graft {
     int *param_of; /* host layer -> its first parameter, and one past the last layer's */
     bool *connected;
     tn_optimizer **optimizer; /* of each host layer, made when first needed */
+
+    /* On a GPU: the same parameters there, and what updates them. */
+    tn_param *there;
+    struct tn_graft_updater *updater;
 };
 
 /* Sections after [net]. */
@@ -57,6 +61,15 @@ tn_status tn_graft_attach_foreign(tn_graft *graft, const tn_host_layer *layer);
 /* graft_attach.c: the host's memory becomes the parameter's; `start`: what it was so far is
  * written there. */
 tn_status tn_graft_bind(tn_param *param, const tn_host_layer *layer, int i, bool start);
+
+/* graft_gpu.c. Before parameters are bound: room for `n` of them there, and for updates of each
+ * layer. Nothing without options.gpu. */
+tn_status tn_graft_gpu_prepare(tn_graft *graft, int n);
+void tn_graft_gpu_free(tn_graft *graft);
+/* Parameter `p`, bound, has a place there too; nothing when `there` is NULL. */
+tn_status tn_graft_gpu_bind(tn_param *there, const tn_param *p, const tn_host_layer *layer, int i);
+/* Layer i's parameters there, by its optimizer. */
+tn_status tn_graft_gpu_update(tn_graft *graft, int i, double rate, int batch);
 
 #ifdef __cplusplus
 }

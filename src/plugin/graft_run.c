@@ -1,3 +1,4 @@
+#include "src/plugin/die.h"
 #include "src/plugin/graft_parts.h"
 #include "src/plugin/mends.h"
 
@@ -88,9 +89,10 @@ bool tn_graft_update(tn_graft *g, int i, double rate, int batch) {
     const bool mended =
         g->options.connected_stays && tn_mend_on(TN_MEND_CONNECTED_UPDATE) && g->connected[i];
     if (n == 0 || (!adam && !mended && !has_own_rate(param, n))) return false;
-    if (!g->optimizer[i] && make_optimizer(g, i, param, n) != TN_OK) {
-        fprintf(stderr, "darknet-plugin: %s\n", tn_error());
-        exit(1);
+    if (!g->optimizer[i]) tn_die_unless(make_optimizer(g, i, param, n));
+    if (g->there) {
+        tn_die_unless(tn_graft_gpu_update(g, i, rate, batch));
+        return true;
     }
     /* ours are means of what falls, the host's sums of what rises */
     for (int p = 0; p < n; p++) {

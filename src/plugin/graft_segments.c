@@ -47,9 +47,10 @@ static tn_status add_segment(tn_graft *g, int section, int n) {
                             .span = {g->span[section].first, g->span[section + n - 1].last}};
     /* an input that got a number of its own stays the host's: the block reads what it writes */
     for (int i = s->span.first; i <= s->span.last; i++) g->segment_of[i] = g->n_segments - 1;
-    return tn_block_create_many(g->net->cfg.section + 1 + section, n,
+    TN_TRY(tn_block_create_many(g->net->cfg.section + 1 + section, n,
                                 tn_plan_shape(plan, plan->layer[section].in), s->span.first > 0, 0,
-                                NULL, &s->block);
+                                NULL, &s->block));
+    return g->options.gpu ? tn_block_use_gpu(s->block, g->options.gpu) : TN_OK;
 }
 
 static bool in_words(const char *words, const char *word) {

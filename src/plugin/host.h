@@ -12,10 +12,22 @@ extern "C" {
 const char *tn_host_name(void);
 
 /* Symbols that the plugin needs of the library, ends with NULL; one that only the other host has;
- * whether its library holds `classifier` commands. */
+ * whether its library holds `classifier` commands; whether it may be built with GPU=1. */
 extern const char *const tn_host_symbols[];
 extern const char *const tn_host_stranger;
 extern const bool tn_host_has_commands;
+extern const bool tn_host_takes_gpu_builds;
+
+/* Where its nets can compute: "CPU". */
+const char *tn_host_processor(void);
+/* Nets shall compute on this GPU; -1: on the processor. `flag` is what asked for it. Fails where
+ * the library has no GPU code. Unasked, a library built for GPUs takes the first. */
+tn_status tn_host_want_gpu(int index, const char *flag);
+/* Before any net: opens what is wanted, once, and tries it. Fails, with what to do instead, when it
+ * is not there. */
+tn_status tn_host_start(void);
+/* Whether `detector` can run where nets compute: with tn_host_has_commands. */
+tn_status tn_host_check_detector(void);
 
 /* A key of [net] whose effect the host's loader does not have, as it stands in the cfg; NULL: none.
  */
@@ -41,6 +53,8 @@ const float *tn_host_predict(tn_host_net *net, const float *x);
 /* Forward and backward of a mini-batch; returns the loss, a mean over its images. */
 double tn_host_gradients(tn_host_net *net, const float *x, const float *truth);
 void tn_host_update(tn_host_net *net);
+/* Where the host computes on a GPU: parameters and their gradients into the processor's memory. */
+void tn_host_fetch(const tn_host_net *net);
 double tn_host_rate(const tn_host_net *net);
 /* The host ends the process when it cannot write. */
 void tn_host_save(const tn_host_net *net, const char *path);

@@ -135,6 +135,7 @@ static tn_host_layer view(const layer *l) {
         v.n_biases = (size_t)l->outputs, v.n_weights = (size_t)l->inputs * (size_t)l->outputs;
     if (l->type == BATCHNORM) v.n_biases = (size_t)l->c;
     v.updates_itself = !v.has_params && l->update;
+    if (tn_alexeyab_on_gpu()) v.there = tn_alexeyab_view_there(l);
     return v;
 }
 
@@ -198,6 +199,10 @@ static void mark_trained(network *net, bool train) {
 }
 
 static tn_status graft(tn_graft *g, network *net, bool train) {
+    if (tn_alexeyab_on_gpu())
+        TN_TRY(tn_alexeyab_check_there(net));
+    else if (tn_alexeyab_has_gpu())
+        TN_TRY(tn_alexeyab_complete(net));
     tn_host_layer *layer = calloc((size_t)net->n, sizeof *layer);
     if (!layer) return tn_fail("out of memory");
     for (int i = 0; i < net->n; i++) layer[i] = view(&net->layers[i]);
@@ -207,6 +212,7 @@ static tn_status graft(tn_graft *g, network *net, bool train) {
     TN_TRY(status);
     tn_graft_register(g, net->layers, net->seen);
     for (int i = 0; i < net->n; i++) take_layer(net, g, i);
+    for (int i = 0; tn_alexeyab_on_gpu() && i < net->n; i++) tn_alexeyab_take_there(net, g, i);
     mark_trained(net, train);
     return TN_OK;
 }
@@ -216,6 +222,7 @@ static network parse(char *filename, int batch, int time_steps) {
         (network(*)(char *, int, int))dlsym(RTLD_NEXT, "parse_network_cfg_custom");
     tn_graft *g;
     tn_die_unless(tn_graft_create(filename, &tn_host_graft_options, &g));
+    (void)tn_alexeyab_on_gpu(); /* the host reads the net for where it shall compute */
     network net = host((char *)tn_graft_cfg(g), batch, time_steps);
     const tn_status status = graft(g, &net, batch <= 0);
     if (status != TN_OK) tn_graft_free(g);

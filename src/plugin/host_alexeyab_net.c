@@ -4,29 +4,20 @@
 
 #include <stdlib.h>
 
-const char *const tn_host_symbols[] = {"parse_network_cfg",
-                                       "parse_network_cfg_custom",
-                                       "load_weights",
-                                       "save_weights",
-                                       "network_predict",
-                                       "get_current_rate",
-                                       "get_current_batch",
-                                       "free_network",
-                                       "forward_network",
-                                       "backward_network",
-                                       "update_network",
-                                       "get_network_cost",
-                                       "run_classifier",
-                                       "run_detector",
-                                       "gradient_array",
-                                       "gradient_array_swish",
-                                       "gradient_array_mish",
-                                       "gradient_array_hard_mish",
-                                       "backward_bias",
-                                       "fuse_conv_batchnorm",
-                                       NULL};
+const char *const tn_host_symbols[] = {"parse_network_cfg",   "parse_network_cfg_custom",
+                                       "load_weights",        "save_weights",
+                                       "network_predict",     "get_current_rate",
+                                       "get_current_batch",   "free_network",
+                                       "forward_network",     "backward_network",
+                                       "update_network",      "get_network_cost",
+                                       "run_classifier",      "run_detector",
+                                       "gradient_array",      "gradient_array_swish",
+                                       "gradient_array_mish", "gradient_array_hard_mish",
+                                       "backward_bias",       "fuse_conv_batchnorm",
+                                       "gpu_index",           NULL};
 const char *const tn_host_stranger = "calc_network_cost";
 const bool tn_host_has_commands = true;
+const bool tn_host_takes_gpu_builds = true;
 
 const char *tn_host_name(void) {
     return "AlexeyAB's Darknet";
@@ -89,14 +80,22 @@ double tn_host_gradients(tn_host_net *host, const float *x, const float *truth) 
     const network_state state = {
         .net = *net, .input = (float *)x, .truth = (float *)truth, .train = 1};
     *net->seen += (uint64_t)net->batch;
-    forward_network(*net, state);
-    backward_network(*net, state);
+    if (tn_alexeyab_on_gpu()) {
+        tn_alexeyab_step_there(*net, (float *)x, (float *)truth);
+    } else {
+        forward_network(*net, state);
+        backward_network(*net, state);
+    }
     return (double)get_network_cost(*net) / net->batch;
 }
 
 void tn_host_update(tn_host_net *net) {
     *as_network(net)->cur_iteration += 1;
-    update_network(*as_network(net));
+    update_network_gpu(*as_network(net));
+}
+
+void tn_host_fetch(const tn_host_net *net) {
+    if (tn_alexeyab_on_gpu()) tn_alexeyab_fetch_there(as_network(net));
 }
 
 double tn_host_rate(const tn_host_net *net) {

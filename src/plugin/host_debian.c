@@ -18,12 +18,34 @@ const char *const tn_host_symbols[] = {"parse_network_cfg", "load_weights",
                                        "free_data",         NULL};
 const char *const tn_host_stranger = "parse_network_cfg_custom";
 const bool tn_host_has_commands = false;
+const bool tn_host_takes_gpu_builds = false;
 tn_graft_options tn_host_graft_options = {
     .strided_1x1 = true,
     .activations =
         " linear logistic loggy relu relie ramp leaky elu selu tanh plse stair hardtan lhtan ",
     .convolution_activations = " ",
 };
+
+const char *tn_host_processor(void) {
+    return "CPU";
+}
+
+tn_status tn_host_want_gpu(int index, const char *flag) {
+    if (index < 0) return TN_OK;
+    return tn_fail("%s: the package's library computes on the processor; ./darknet has GPUs", flag);
+}
+
+tn_status tn_host_start(void) {
+    return TN_OK;
+}
+
+void tn_host_fetch(const tn_host_net *net) {
+    (void)net;
+}
+
+tn_status tn_host_check_detector(void) {
+    return TN_OK;
+}
 
 const char *tn_host_name(void) {
     return "pjreddie's Darknet (Debian)";

@@ -4,6 +4,7 @@
 #include "src/commands/commands.h"
 #include "src/commands/device.h"
 #include "src/commands/notice.h"
+#include "src/commands/options.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
 #include "src/plugin/mends.h"
@@ -42,8 +43,11 @@ static int run_version(int argc, char **argv) {
     (void)argc;
     (void)argv;
     printf("ThyroNet-X4 for Darknet %s, plugin for %s\n", TN_VERSION, tn_host_name());
-    printf("host: %s, CPU; GPU kernels of ours: not built\n", tn_probe_library());
-    printf("what it does besides (-without NAME switches one off, -without all every one):\n");
+    printf("host: %s, %s; GPU kernels of ours: %s\n", tn_probe_library(), tn_host_processor(),
+           TN_GPU ? "built in" : "not built");
+    printf(
+        "what it does besides (-without NAME switches one off, -without all every one; cpu: only "
+        "where the host computes on the processor, all: on its GPU too):\n");
     tn_mends_print(stdout);
     return 0;
 }
@@ -79,7 +83,8 @@ static bool is_flag(const char *word, const char *name) {
     return word[0] == '-' && strcmp(word + 1 + (word[1] == '-'), name) == 0;
 }
 
-/* No command may look for a GPU; -precision is read, and refused, as ./darknet does. */
+/* The host's GPU is its own affair: no command of ours may look for one. -precision is read, and
+ * refused, as ./darknet does. */
 static tn_status stay_on_processor(int *argc, char **argv) {
     char *nogpu[] = {"darknet-plugin", "-nogpu", NULL};
     int n = 2;
@@ -87,7 +92,17 @@ static tn_status stay_on_processor(int *argc, char **argv) {
     return tn_device_take_flags(argc, argv);
 }
 
-/* Takes -without NAME, and Darknet's -nogpu, -i -1 and -gpus -1, out of argv. */
+static tn_status want_gpu(const char *flag, const char *number) {
+    int index = -1;
+    if (!number) return tn_fail("%s needs a value: the GPU's number, -1 for none", flag);
+    if (strchr(number, ','))
+        return tn_fail("%s %s: in the plugin a net computes on one GPU; ./darknet takes several",
+                       flag, number);
+    TN_TRY(tn_option_int(flag, number, -1, 15, &index));
+    return tn_host_want_gpu(index, flag);
+}
+
+/* Takes -without NAME, and Darknet's -nogpu, -i N and -gpus N, out of argv. */
 static tn_status take_switches(int *argc, char **argv) {
     int kept = 1;
     bool flags = true;
@@ -95,8 +110,12 @@ static tn_status take_switches(int *argc, char **argv) {
         if (strcmp(argv[i], "--") == 0) flags = false;
         if (flags && (is_flag(argv[i], "i") || is_flag(argv[i], "gpus"))) {
             const char *flag = argv[i];
-            if (++i < *argc && strcmp(argv[i], "-1") == 0) continue;
-            return tn_fail("%s: the plugin computes on the processor; ./darknet has GPUs", flag);
+            TN_TRY(want_gpu(flag, ++i < *argc ? argv[i] : NULL));
+            continue;
+        }
+        if (flags && is_flag(argv[i], "nogpu")) {
+            TN_TRY(tn_host_want_gpu(-1, argv[i]));
+            continue;
         }
         if (!flags || !is_flag(argv[i], "without")) {
             argv[kept++] = argv[i];

@@ -6,6 +6,7 @@
 
 typedef struct mend {
     const char *name, *help;
+    bool processor_alone; /* on its GPU, with cuDNN, a host needs none of it */
 } mend;
 
 static const mend table[TN_MENDS] = {
@@ -16,15 +17,17 @@ static const mend table[TN_MENDS] = {
                                   "converting layouts in between"},
     [TN_MEND_SKIP_GRADIENTS] = {"skip-gradients",
                                 "the host's convolutions add to the gradient before them; off: "
-                                "they overwrite a skip connection's"},
+                                "they overwrite a skip connection's",
+                                true},
     [TN_MEND_BIAS_GRADIENTS] = {"bias-gradients",
                                 "the host's batch norm gets its bias gradient (AlexeyAB's CPU "
-                                "computes none)"},
+                                "computes none)",
+                                true},
     [TN_MEND_STRIDED_1X1] = {"strided-1x1",
-                             "strided 1x1 convolutions take strides (Debian's ignores them)"},
+                             "strided 1x1 convolutions take strides (Debian's ignores them)", true},
     [TN_MEND_CONNECTED_UPDATE] = {"connected-update",
                                   "[connected] learns (AlexeyAB's leaves it as it was)"},
-    [TN_MEND_ADAM] = {"adam", "adam=1 is Adam (both hosts run SGD on the CPU)"},
+    [TN_MEND_ADAM] = {"adam", "adam=1 is ./darknet's Adam (both hosts run SGD on the CPU)"},
     [TN_MEND_SCHEDULE] = {"schedule", "epochs=, and policy=cosine, which the hosts do not know"},
     [TN_MEND_START] = {"start", "fresh nets start as in ./darknet: -seed, running variances 1"},
 };
@@ -55,5 +58,6 @@ tn_status tn_mend_without(const char *name) {
 
 void tn_mends_print(FILE *to) {
     for (int i = 0; i < TN_MENDS; i++)
-        fprintf(to, "  %-17s %-4s %s\n", table[i].name, off[i] ? "off" : "on", table[i].help);
+        fprintf(to, "  %-17s %-4s %-4s %s\n", table[i].name, off[i] ? "off" : "on",
+                table[i].processor_alone ? "cpu" : "all", table[i].help);
 }

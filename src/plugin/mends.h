@@ -32,7 +32,8 @@ void tn_mend_set(tn_mend mend, bool on);
  */
 tn_status tn_mend_without(const char *name);
 
-/* One line a switch: name, on or off, what it does. */
+/* One line a switch: name, on or off, where it acts (cpu: not on a GPU, all: there too), what it
+ * does. */
 void tn_mends_print(FILE *to);
 
 #ifdef __cplusplus

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,16 @@ static const char probe_cfg[] = "[net]\nwidth=9\nheight=7\nchannels=3\nbatch=2\n
                                 "activation=relu\n"
                                 "[convolutional]\nfilters=5\nsize=1\nactivation=linear\n"
                                 "[softmax]\n";
+/* The same shapes, by our layers: for a host's GPU. */
+static const char probe_blocks[] = "[net]\nwidth=9\nheight=7\nchannels=3\nbatch=2\n"
+                                   "learning_rate=0.1\nmomentum=0.9\ndecay=0.01\n"
+                                   "[convolutional]\nfilters=4\nsize=3\npad=1\nstride=2\n"
+                                   "activation=relu\n"
+                                   "[expansion_residual]\nfilters=4\ngroups=2\nexpansion=1\n"
+                                   "[grouped_convolutional]\nfilters=4\ngroups=2\nsize=3\npad=1\n"
+                                   "batch_normalize=1\nactivation=leaky\n"
+                                   "[convolutional]\nfilters=5\nsize=1\nactivation=linear\n"
+                                   "[softmax]\n";
 enum { PROBE_INPUTS = 9 * 7 * 3, PROBE_OUTPUTS = 4 * 5 * 5, PROBE_BATCH = 2, PROBE_SEED = 1 };
 
 static tn_status wrong(const char *what) {
@@ -67,6 +78,7 @@ static double apart(const tn_net *ours, const tn_net *host, bool gradients) {
     for (int p = 0; p < ours->plan.n_params; p++) {
         const tn_param *a = &ours->param[p], *b = &host->param[p];
         const float *x = gradients ? a->grad : a->value, *y = gradients ? b->grad : b->value;
+        if (!x || !y) continue; /* statistics have no gradient */
         const double scale = gradients ? -1.0 / PROBE_BATCH : 1;
         for (size_t j = 0; j < a->spec->count; j++)
             most = fmax(most, fabs((double)x[j] - scale * (double)y[j]));
@@ -84,10 +96,12 @@ static tn_status step_both(tn_host_net *host, tn_net *net, tn_run *run, tn_optim
     TN_TRY(tn_run_backward(run));
     const tn_net *theirs = tn_graft_net(tn_host_graft(host));
     (void)tn_host_gradients(host, x, truth);
+    tn_host_fetch(host);
     /* momentum stays in the host's gradients: the first step's are bare */
     const double slope = optimizer->updates ? 0 : apart(net, theirs, true);
     tn_optimizer_update(optimizer, net->param, net->keys.learning_rate);
     tn_host_update(host);
+    tn_host_fetch(host);
     const double most = fmax(slope, apart(net, theirs, false));
     if (most < 1e-4) return TN_OK;
     return tn_fail("a step of training in the library ends %g off", most);
@@ -113,6 +127,7 @@ static tn_status compare_training(const char *cfg) {
     tn_optimizer_free(optimizer);
     tn_run_free(run);
     tn_net_free(net);
+    tn_host_close(host);
     return status;
 }
 
@@ -132,15 +147,17 @@ static tn_status look(const char *cfg) {
     return compare_training(cfg);
 }
 
+static tn_status write_cfg(tn_memory_file *file, const char *text) {
+    TN_TRY(tn_memory_file_open(file, "probe.cfg"));
+    fputs(text, file->to);
+    return tn_memory_file_finish(file);
+}
+
 /* In the child: what the host prints is nobody's. The reason goes through the pipe. */
 static int child(int answer) {
     tn_memory_file cfg;
     const int null = open("/dev/null", O_WRONLY);
-    tn_status status = tn_memory_file_open(&cfg, "probe.cfg");
-    if (status == TN_OK) {
-        fputs(probe_cfg, cfg.to);
-        status = tn_memory_file_finish(&cfg);
-    }
+    tn_status status = write_cfg(&cfg, probe_cfg);
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     for (int m = 0; m < TN_MENDS; m++) tn_mend_set((tn_mend)m, m == TN_MEND_START);
@@ -183,10 +200,79 @@ tn_status tn_probe_host(void) {
     if (dlsym(RTLD_DEFAULT, tn_host_stranger))
         return tn_fail("%s has a function %s: it is not %s, which this plugin was built for",
                        library, tn_host_stranger, tn_host_name());
-    if (dlsym(RTLD_DEFAULT, "forward_network_gpu"))
-        return tn_fail("%s is built with GPU=1, and the plugin has no GPU kernels: build the host "
+    if (!tn_host_takes_gpu_builds && dlsym(RTLD_DEFAULT, "forward_network_gpu"))
+        return tn_fail("%s is built with GPU=1, and the plugin has no GPU kernels for it: build it "
                        "with GPU=0",
                        library);
     if (run_probe() == TN_OK) return TN_OK;
     return tn_fail_in("%s does not fit the darknet.h that this plugin was built with", library);
+}
+
+/* ---- on the host's GPU ---- */
+
+static tn_status compare_there(const char *cfg) {
+    tn_host_net *net;
+    TN_TRY(tn_host_open(cfg, NULL, false, &net));
+    const tn_status status = compare(net);
+    tn_host_close(net);
+    return status == TN_OK ? compare_training(cfg) : status;
+}
+
+/* What the host prints meanwhile is nobody's, unless it ends the process. */
+static struct { int out, err, said; } quiet;
+
+static void speak(void) {
+    fflush(NULL);
+    dup2(quiet.out, STDOUT_FILENO);
+    dup2(quiet.err, STDERR_FILENO);
+    close(quiet.out);
+    close(quiet.err);
+}
+
+static void say_the_last(void) {
+    char text[4096];
+    if (!quiet.said) return;
+    speak();
+    const off_t size = lseek(quiet.said, 0, SEEK_END), most = sizeof text;
+    const ssize_t n = pread(quiet.said, text, sizeof text, size > most ? size - most : 0);
+    fprintf(stderr,
+            "%.*s\ndarknet-plugin: %s ends the process on a small net on its GPU (-nogpu: "
+            "the processor computes)\n",
+            n > 0 ? (int)n : 0, text, tn_probe_library());
+}
+
+static tn_status run_quietly(const char *cfg) {
+    quiet.said = memfd_create("host's words", MFD_CLOEXEC);
+    quiet.out = dup(STDOUT_FILENO);
+    quiet.err = dup(STDERR_FILENO);
+    if (quiet.said <= 0 || quiet.out < 0 || quiet.err < 0) return tn_fail("no room for a file");
+    atexit(say_the_last);
+    fflush(NULL);
+    dup2(quiet.said, STDOUT_FILENO);
+    dup2(quiet.said, STDERR_FILENO);
+    const tn_status status = compare_there(cfg);
+    speak();
+    close(quiet.said);
+    quiet.said = 0;
+    return status;
+}
+
+tn_status tn_probe_gpu(void) {
+    const tn_graft_options kept = tn_host_graft_options;
+    bool on[TN_MENDS];
+    tn_memory_file cfg;
+    TN_TRY(write_cfg(&cfg, probe_blocks));
+    for (int m = 0; m < TN_MENDS; m++) {
+        on[m] = tn_mend_on((tn_mend)m);
+        tn_mend_set((tn_mend)m, true);
+    }
+    tn_host_graft_options.seed = PROBE_SEED;
+    tn_host_graft_options.images = 0;
+    tn_host_graft_options.n_overrides = 0;
+    const tn_status status = run_quietly(cfg.path);
+    tn_memory_file_close(&cfg);
+    tn_host_graft_options = kept;
+    for (int m = 0; m < TN_MENDS; m++) tn_mend_set((tn_mend)m, on[m]);
+    if (status == TN_OK) return TN_OK;
+    return tn_fail_in("%s on its GPU (-nogpu: the processor computes)", tn_probe_library());
 }

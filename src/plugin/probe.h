@@ -8,9 +8,12 @@
 extern "C" {
 #endif
 
-/* Looks for the symbols, refuses a library built for GPUs, and has it read and compute a small net
- * in a process of its own, which a wrong struct may crash. */
+/* Looks for the symbols, and has the library read and compute a small net, on the processor, in a
+ * process of its own, which a wrong struct may crash. */
 tn_status tn_probe_host(void);
+/* Once the host computes on a GPU: a small net of our layers there, its answer, gradients and
+ * updates against those of the processor. */
+tn_status tn_probe_gpu(void);
 /* The library's file. */
 const char *tn_probe_library(void);
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Our layers inside a real libdarknet: Debian's package, and with DARKNET_ALEXEYAB=DIR a build of
-# AlexeyAB's fork (LIBSO=1). Each host is built for, its numbers are compared, its commands are typed.
+# AlexeyAB's fork (LIBSO=1), with DARKNET_ALEXEYAB_GPU=DIR one of GPU=1 CUDNN=1, told to use the
+# processor. Each host is built for, its numbers are compared, its commands are typed.
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
 work=$(mktemp -d)
@@ -38,8 +39,21 @@ same_probabilities() {
         END { print "largest difference " m; exit !(NR > 1 && m <= 1e-5) }'
 }
 
+kind() { # host: whose Darknet it is
+    echo "${1%_gpu}"
+}
+program() { # host: what its commands are typed with
+    if [ "$(kind "$1")" = "$1" ]; then
+        echo "$root/build/darknet-plugin-$1"
+    else
+        printf '#!/bin/sh\nexec "%s" -nogpu "$@"\n' "$root/build/darknet-plugin-$1" >"$work/plugin-$1"
+        chmod +x "$work/plugin-$1"
+        echo "$work/plugin-$1"
+    fi
+}
+
 numbers() { # host, a program of tests/plugin
-    "build/plugin_$1/$2" >"$work/numbers" 2>"$work/why"
+    "build/plugin_$(kind "$1")/$2" >"$work/numbers" 2>"$work/why"
     grep -a '^\[       OK \]' "$work/numbers" | sed "s/.*\] /ok - $1: /; s/_/ /g"
     grep -a '^\[  FAILED  \] t' "$work/numbers" | sort -u | while read -r _ _ _ name; do
         echo "not ok - $1: $name: $(grep -a 'ERROR: ' "$work/why" | head -1)"
@@ -49,11 +63,12 @@ numbers() { # host, a program of tests/plugin
 
 build() { # host, DIR: into build/darknet-plugin-HOST
     make -s plugin DARKNET="$2" PLUGIN="build/darknet-plugin-$1" &&
-        make -s "build/plugin_$1/test_plugin" "build/plugin_$1/test_faults" DARKNET="$2"
+        make -s "build/plugin_$(kind "$1")/test_plugin" "build/plugin_$(kind "$1")/test_faults" DARKNET="$2"
 }
 
 commands() { # host
-    local host=$1 data=data/ddti/ddti.data plugin=$root/build/darknet-plugin-$1
+    local host=$1 data=data/ddti/ddti.data plugin
+    plugin=$(program "$host")
     cd "$work" || return
     check "$host: trains Adam, cosine, blocks, dropout" \
         "$plugin" classifier train $data tiny.cfg -backup "w-$host"
@@ -87,7 +102,8 @@ commands() { # host
     check "$host: train -h says what differs" bash -c "'$plugin' classifier train -h | grep -q 'the host trains'"
     sed 's/^adam=1/adam=1\nema_alpha=.9/' tiny.cfg >average.cfg
     refuses "$host: no average" "ema_alpha" "$plugin" classifier train $data average.cfg
-    refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
+    [ "$host" = alexeyab_gpu ] ||
+        refuses "$host: no GPU" "on the processor" "$plugin" -gpus 0 classifier train $data tiny.cfg
     sed 's/^learning_rate=.*/learning_rate=1e6/; s/^adam=1/adam=0/; s/^policy=.*/policy=constant/' tiny.cfg >diverges.cfg
     refuses "$host: a loss that is no number ends the run" "training stops" \
         "$plugin" classifier train $data diverges.cfg -epochs 20 -backup "w2-$host"
@@ -109,7 +125,7 @@ commands() { # host
     same_words "$host" train $data tiny.cfg -net batch=100000 -net subdivisions=1
     same_words "$host" train $data tiny.cfg -net min_crop=300 -net max_crop=200
     same_words "$host" predict $data tiny.cfg short.weights "$image"
-    if [ "$host" = alexeyab ]; then
+    if [ "$(kind "$host")" = alexeyab ]; then
         sed 's/^\[avgpool\]/[shortcut]\nfrom=0\nactivation=linear\n[avgpool]/' tiny.cfg >strided.cfg
         refuses "$host: a shortcut that would end it" "16x16" "$plugin" classifier train $data strided.cfg
         check "$host: its own valid" bash -c "'$plugin' classifier valid $data tiny.cfg w-$host/tiny_final.weights -host | grep -q 'top 1: '"
@@ -150,7 +166,7 @@ interrupted() { # plugin, folder
 same_words() { # host, arguments: the message is ./darknet's, after the command's name
     local host=$1
     shift
-    "$root/build/darknet-plugin-$host" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >a
+    "$(program "$host")" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >a
     "$root/darknet" classifier "$@" 2>&1 >/dev/null | grep -v '^warning' | sed 's/^[^:]*: //' >b
     check "$host: $* says what ./darknet says" bash -c 'test -s a && cmp a b'
 }
@@ -176,7 +192,8 @@ stock_program() { # DIR
 # Debian's program prints the probabilities of a whole list. It gives those of the plugin for what
 # was trained in a host, and the plugin gives its own for what it trained itself.
 debians_program() { # host
-    local plugin=$root/build/darknet-plugin-$1 data=data/ddti/ddti.data stock=/usr/bin/darknet
+    local plugin data=data/ddti/ddti.data stock=/usr/bin/darknet
+    plugin=$(program "$1")
     cd "$work" || return
     check "$1: Debian's program gives the folded net's probabilities" \
         folded_alike "$plugin" tiny.cfg "w-$1/tiny_final.weights"
@@ -246,8 +263,9 @@ detector() {
 functions_looked_for() { # host, DIR
     local name
     for name in $(comm -12 <(nm -D --defined-only "$2/libdarknet.so" | awk '{ print $3 }' | sort -u) \
-        <(nm -u "build/plugin_$1"/src/plugin/*.o | awk '$1 == "U" { print $2 }' | sort -u)); do
-        sed -n '/tn_host_symbols\[\]/,/NULL/p' src/plugin/host_"$1"*.c | grep -q "\"$name\"" && continue
+        <(comm -23 <(nm -u "build/plugin_$(kind "$1")"/src/plugin/*.o | awk '$1 == "U" { print $2 }' | sort -u) \
+            <(nm --defined-only "build/plugin_$(kind "$1")"/src/plugin/*.o | awk '{ print $3 }' | sort -u))); do
+        sed -n '/tn_host_symbols\[\]/,/NULL/p' src/plugin/host_"$(kind "$1")"*.c | grep -q "\"$name\"" && continue
         echo "$name is needed and not looked for"
         return 1
     done
@@ -290,6 +308,51 @@ wrong_hosts() { # a header with a field too many, and a library that is another
     refuses "no Darknet there" "has no libdarknet.so" bash -c "make -s plugin DARKNET=$work/nowhere 2>&1 >/dev/null | grep 'has no' >&2; exit 1"
 }
 
+# A library built for GPUs starts only where the driver's libcuda.so.1 is; the CUDA toolkit has a
+# stand-in.
+find_driver() {
+    local stub
+    ldconfig -p 2>/dev/null | grep -q libcuda.so.1 && return
+    for stub in /usr/local/cuda*/lib*/stubs/libcuda.so; do
+        [ -e "$stub" ] || continue
+        mkdir -p "$work/driver" && ln -sf "$stub" "$work/driver/libcuda.so.1"
+        export LD_LIBRARY_PATH=$work/driver${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+        return
+    done
+    return 1
+}
+
+# What a build for GPUs says where there is none, and where it cannot use the processor.
+on_gpus() { # host
+    local plugin=$root/build/darknet-plugin-$1 data=data/ddti/ddti.data
+    cd "$work" || return
+    check "$1: -version says what it computes on" bash -c "'$plugin' -version | grep -q 'GPU, or CPU with -nogpu'"
+    refuses "$1: several GPUs" "on one GPU" "$plugin" -gpus 0,1 classifier train $data tiny.cfg
+    refuses "$1: a GPU's number" "expected" "$plugin" -gpus x classifier train $data tiny.cfg
+    if nvidia-smi -L >/dev/null 2>&1; then
+        echo "skip - $1: without a GPU: there is one"
+    else
+        refuses "$1: without a GPU, training" "there is none to use (-nogpu" "$plugin" classifier train $data tiny.cfg
+        refuses "$1: without a GPU, prediction" "there is none to use (-nogpu" \
+            "$plugin" classifier predict $data tiny.cfg ours/tiny_final.weights "$image"
+    fi
+    check "$1: help needs no GPU" "$plugin" classifier train -h
+    mkdir -p w && python3 "$root/tests/plugin/boxes.py"
+    refuses "$1: no detector on the processor" "no [yolo] on the processor" \
+        "$plugin" -nogpu detector train boxes.data "$root/tests/plugin/boxes.cfg" -dont_show
+    cd "$root" || exit 1
+}
+
+alexeyab() { # host, DIR
+    check "$1: builds" build "$1" "$2"
+    check "$1: its functions are looked for" functions_looked_for "$1" "$2"
+    numbers "$1" test_plugin
+    numbers "$1" test_faults
+    commands "$1"
+    if [ -x /usr/bin/darknet ]; then debians_program "$1"; fi
+    swapped_header "$1" "$2"
+}
+
 mkdir -p "$work"
 if [ ! -e /usr/lib/darknet/libdarknet.so ]; then
     echo "skip - Debian's Darknet: the package darknet is not installed (make setup)"
@@ -328,21 +391,29 @@ else
 fi
 wrong_hosts
 swapped_header debian /usr/lib/darknet
+if nm -D "${DARKNET_ALEXEYAB:-/}/libdarknet.so" 2>/dev/null | grep -q forward_network_gpu; then
+    DARKNET_ALEXEYAB_GPU=${DARKNET_ALEXEYAB_GPU:-$DARKNET_ALEXEYAB}
+    unset DARKNET_ALEXEYAB
+fi
 if [ -z "${DARKNET_ALEXEYAB:-}" ]; then
     echo "skip - AlexeyAB's Darknet: DARKNET_ALEXEYAB names no build of it (LIBSO=1)"
 else
-    check "alexeyab: builds" build alexeyab "$DARKNET_ALEXEYAB"
-    check "alexeyab: its functions are looked for" functions_looked_for alexeyab "$DARKNET_ALEXEYAB"
     check "make plugin for one host after the other" changes_hosts
-    numbers alexeyab test_plugin
-    numbers alexeyab test_faults
-    commands alexeyab
+    alexeyab alexeyab "$DARKNET_ALEXEYAB"
     detector
-    if [ -x /usr/bin/darknet ]; then debians_program alexeyab; fi
     if [ -x "$DARKNET_ALEXEYAB/darknet" ]; then
         stock_program "$DARKNET_ALEXEYAB"
     else
         echo "skip - AlexeyAB's own program: $DARKNET_ALEXEYAB has no darknet"
     fi
-    swapped_header alexeyab "$DARKNET_ALEXEYAB"
+fi
+if [ -z "${DARKNET_ALEXEYAB_GPU:-}" ]; then
+    echo "skip - AlexeyAB's Darknet for GPUs: DARKNET_ALEXEYAB_GPU names no build of it (GPU=1 CUDNN=1 LIBSO=1)"
+elif ! find_driver; then
+    echo "skip - AlexeyAB's Darknet for GPUs: no libcuda.so.1, and no CUDA toolkit with a stand-in"
+else
+    alexeyab alexeyab_gpu "$DARKNET_ALEXEYAB_GPU"
+    on_gpus alexeyab_gpu
+    check "alexeyab_gpu: its test on an emulated GPU builds" make -s build/plugin_alexeyab/test_gpu DARKNET="$DARKNET_ALEXEYAB_GPU"
+    numbers alexeyab_gpu test_gpu
 fi

@@ -128,6 +128,7 @@ static inline double apart(const pair *p, const tn_net *host, bool gradients, in
 }
 
 static inline double worst(const pair *p, bool gradients, int kind) {
+    tn_host_fetch(p->host);
     return apart(p, tn_graft_net(tn_host_graft(p->host)), gradients, kind);
 }
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 /* Larger blocks stay within reach, and are NaN at their beginning alone: it takes too long. */
-enum { MOST_BLOCKS = 256, PAGE = 4096, MOST_GUARDED = 8 << 20 };
+enum { MOST_BLOCKS = 2048, PAGE = 4096, MOST_GUARDED = 8 << 20 };
 
 static tn_fake_gpu fake;
 static struct {
