@@ -40,6 +40,7 @@ typedef void (*tile_function)(const tn_outer_tile *t);
         tn_outer_tile_make(t, rows, vectors);                                                      \
     }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+/* clang-format off: it takes the macros for types. */
 TILES(1)
 TILES(2)
 TILES(3)
@@ -47,17 +48,19 @@ TILES(4)
 TILES(5)
 TILES(6)
 #if TN_TILE_MOST_ROWS > 6
-    TILES(7) TILES(8)
+TILES(7)
+TILES(8)
 #endif
 
 #define BOTH(rows)                                                                                 \
     { tile_##rows##_1, tile_##rows##_2 }
-        static const tile_function tile_table[TN_TILE_ROWS][2] = {
-            BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
+static const tile_function tile_table[TN_TILE_ROWS][2] = {
+    BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
 #if TN_TILE_MOST_ROWS > 6
-            BOTH(7), BOTH(8),
+    BOTH(7), BOTH(8),
 #endif
 };
+/* clang-format on */
 
 /* ---- prepare ---- */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* Prints tn_error; exit status 1. */
-static inline _Noreturn void tn_die(tn_status failure) {
+__attribute__((noreturn)) static inline void tn_die(tn_status failure) {
     (void)failure;
     fprintf(stderr, "darknet-plugin: %s\n", tn_error());
     exit(1);
