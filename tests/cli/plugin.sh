@@ -141,10 +141,11 @@ commands() { # host
 interrupted() { # plugin, folder
     local data=data/ddti/ddti.data pid status
     sed 's/^epochs=4/max_batches=100000000/; s/^policy=.*//' tiny.cfg >endless.cfg
+    rm -f endless.log # of another run: a shell that has yet to become the program would get the signal
     "$1" classifier train $data endless.cfg -backup "$2" >endless.log 2>&1 &
     pid=$!
     for ((i = 0; i < 600; i++)); do
-        grep -qa '^20, ' endless.log && break
+        grep -qas '^20, ' endless.log && break
         sleep 0.1
     done
     kill -TERM $pid
@@ -152,10 +153,11 @@ interrupted() { # plugin, folder
     status=$?
     tail -1 endless.log
     [ $status -eq 1 ] && grep -qa "stopped by signal 15" endless.log && test -s "$2/endless_last.weights.json" || return
+    rm -f endless.log
     "$1" classifier train $data endless.cfg "$2/endless_last.weights" -net max_batches=100000 -backup "$2" >endless.log 2>&1 &
     pid=$!
     for ((i = 0; i < 600; i++)); do
-        grep -qa ' avg, ' endless.log && break
+        grep -qas ' avg, ' endless.log && break
         sleep 0.1
     done
     kill -TERM $pid
