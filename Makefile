@@ -262,8 +262,8 @@ check: test-build ## run every test as it is built (nothing is installed)
 check-all: test-build
 	@$(MAKE) $(ASAN) asan-build
 	@tests/run.sh $(UNIT_TESTS) $(GRAD_TESTS) $(ASAN_TESTS)
-# Needs a C compiler and nvcc alone: no OpenCV, oneDNN, libxml2, cJSON or cmocka, though cmocka's
-# kernel tests join in where it is installed.
+# Needs a C compiler and nvcc alone: no OpenCV, oneDNN, libxml2 or cJSON; where cmocka is installed,
+# the kernels' tests join in.
 CORE_SOURCES := $(filter-out src/net/summary%.c,$(filter layers/% src/net/%,$(SOURCES)))
 CORE_LIB := $(BUILD)/libtn_core.a
 $(CORE_LIB): $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
@@ -277,8 +277,14 @@ $(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c $(EMULAT
 .PHONY: gpu-test gpu-test-run
 gpu-test: ## every net on the GPU against the processor; says what is skipped where there is none
 	@$(MAKE) $(PARALLEL) BUILD=build/gpu OPENCV=0 DNNL=0 gpu-test-run
-DEVICE_TESTS := $(filter $(BUILD)/tests/ops/%,$(UNIT_TESTS))
-gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 11,$(call header,cmocka.h)$(call has,libxml-2.0)),$(DEVICE_TESTS))
+# The op tests with the net core alone; test_torch_nets wants other programs besides.
+DEVICE_TESTS := $(patsubst tests/ops/%.c,$(BUILD)/tests/device/ops/%,$(filter-out %/test_torch_nets.c,$(wildcard tests/ops/*.c)))
+DEVICE_SUPPORT := $(filter-out %/peers.o %/torch_parity.o,$(TEST_SUPPORT))
+$(BUILD)/tests/device/ops/%: tests/ops/%.c $(DEVICE_SUPPORT) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(DEVICE_SUPPORT) $(CORE_LIB) $(if $(filter 1,$(DNNL)),-ldnnl) -lcmocka -lm -lpthread -ldl
+gpu-test-run: $(BUILD)/tests/device/test_device_nets $(if $(filter 1,$(call header,cmocka.h)),$(DEVICE_TESTS))
 	@scripts/gpu_test.sh $^
 bench: darknet ## speed as ratios to peers measured in the same run
 	@scripts/bench.sh
