@@ -141,10 +141,13 @@ static void put_runs(const tn_report *r, const char *group, FILE *to) {
 }
 
 tn_status tn_report_put_tables(const tn_report *r, FILE *to) {
-    fputs("<h2>Figures</h2>\n<p>Mean over runs, which differ in their seed; &#177; is the standard "
-          "deviation over seeds (of a cross-validation: over its repeats). Where there is one run, "
-          "its 95 % interval. The last row needs no net.</p>\n",
-          to);
+    fputs(
+        "<h2>Figures</h2>\n<p>Mean over runs, which differ in their seed; &#177; is the standard "
+        "deviation over seeds. Where there is one run, its 95 % interval. A cross-validation's "
+        "figure is that of each image's mean over the repeats: with more than one, of an ensemble "
+        "of so many nets, not of one; &#177; is then the deviation of the single repeats. The last "
+        "row needs no net.</p>\n",
+        to);
     for (int g = 0; g < r->groups; g++) {
         const char *group = r->group[g];
         tn_report_put_group(r, group, to);
