@@ -18,7 +18,7 @@ double tn_axis_top(double *value, size_t n) {
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (isfinite(value[i])) value[count++] = value[i];
-    qsort(value, count, sizeof *value, ascending);
+    if (count) qsort(value, count, sizeof *value, ascending);
     const double most = count ? fmin(value[count - 1], 4 * value[count / 2]) : 1;
     const double step = most > 0 ? tn_axis_round_up(most / TN_AXIS_TICKS) : 0.2;
     return step * fmax(ceil(most / step), 1);
