@@ -69,12 +69,12 @@ static const char *probe_all(tn_world *w) {
     return wrong;
 }
 
-/* The kernel that a replica on the processor would take. Those of the GPU were held against the
- * reference; hundreds of emulated passes would take too long. */
+/* The kernel that a replica would take; emulated ones, held against the reference before, would
+ * take too long for hundreds of passes. */
 static const char *prepare_first(tn_world *w, tn_pass pass) {
     const tn_kernel *const *table = w->c->kind->kernels[pass];
     for (int i = 0; table[i]; i++) {
-        if (tn_pass_is_there(table[i])) continue;
+        if (tn_pass_is_there(table[i]) && tn_there_is_emulated()) continue;
         const tn_status status = tn_pass_prepare(w, fp32, pass, table[i]);
         if (status == TN_OK) return NULL;
         if (status != TN_REFUSED) return tn_error();
