@@ -76,6 +76,8 @@ void tn_trainer_close(tn_trainer *t);
 
 /* train_resume.c: what a run that goes on must have in common with this one. */
 void tn_trainer_identify(tn_trainer *t);
+/* What a .state file is written from and read into. */
+tn_train_memory tn_trainer_memory(tn_trainer *t);
 /* Takes everything from the .state file, which must be of an unfinished or lengthened run. */
 tn_status tn_trainer_resume(tn_trainer *t);
 /* An unfinished run of the same name is put aside, not overwritten. */

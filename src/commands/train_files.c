@@ -120,13 +120,7 @@ tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix) {
 
 tn_status tn_trainer_save(tn_trainer *t) {
     double start = tn_now();
-    const tn_train_memory memory = {.net = t->net,
-                                    .optimizer = t->optimizer,
-                                    .average = t->average,
-                                    .position = &t->position,
-                                    .history = &t->history,
-                                    .scores = &t->scores,
-                                    .choices = t->choices};
+    const tn_train_memory memory = tn_trainer_memory(t);
     TN_TRY(tn_replicas_settle(t->replicas, true));
     tn_train_position kept = t->position;
     t->position.epoch_seconds += start - t->epoch_started;

@@ -53,15 +53,19 @@ void tn_trainer_identify(tn_trainer *t) {
         snprintf(id->cpu, sizeof id->cpu, "%s", tn_cpu_describe());
 }
 
+tn_train_memory tn_trainer_memory(tn_trainer *t) {
+    return (tn_train_memory){.net = t->net,
+                             .optimizer = t->optimizer,
+                             .average = t->average,
+                             .position = &t->position,
+                             .history = &t->history,
+                             .scores = &t->scores,
+                             .choices = t->choices};
+}
+
 tn_status tn_trainer_resume(tn_trainer *t) {
     char inexact[256];
-    const tn_train_memory memory = {.net = t->net,
-                                    .optimizer = t->optimizer,
-                                    .average = t->average,
-                                    .position = &t->position,
-                                    .history = &t->history,
-                                    .scores = &t->scores,
-                                    .choices = t->choices};
+    const tn_train_memory memory = tn_trainer_memory(t);
     if (t->options->model.weights)
         fprintf(stderr, "warning: %s is not read: -resume takes everything from %s\n",
                 t->options->model.weights, t->paths.state);
