@@ -138,30 +138,29 @@ commands() { # host
     cd "$root" || exit 1
 }
 # Stops a run of no end, starts from what it left.
-interrupted() { # plugin, folder
-    local data=data/ddti/ddti.data pid status
-    sed 's/^epochs=4/max_batches=100000000/; s/^policy=.*//' tiny.cfg >endless.cfg
-    rm -f endless.log # of another run: a shell that has yet to become the program would get the signal
-    "$1" classifier train $data endless.cfg -backup "$2" >endless.log 2>&1 &
+# Runs a command until its log says PATTERN, ends it by a signal and gives its status. The log is a new
+# one: a shell that has yet to become the program would get the signal.
+stopped_at() { # PATTERN, command...
+    local pattern=$1 pid i
+    shift
+    rm -f endless.log
+    "$@" >endless.log 2>&1 &
     pid=$!
     for ((i = 0; i < 600; i++)); do
-        grep -qas '^20, ' endless.log && break
+        grep -qas "$pattern" endless.log && break
         sleep 0.1
     done
     kill -TERM $pid
     wait $pid
+}
+interrupted() { # plugin, folder
+    local data=data/ddti/ddti.data status
+    sed 's/^epochs=4/max_batches=100000000/; s/^policy=.*//' tiny.cfg >endless.cfg
+    stopped_at '^20, ' "$1" classifier train $data endless.cfg -backup "$2"
     status=$?
     tail -1 endless.log
     [ $status -eq 1 ] && grep -qa "stopped by signal 15" endless.log && test -s "$2/endless_last.weights.json" || return
-    rm -f endless.log
-    "$1" classifier train $data endless.cfg "$2/endless_last.weights" -net max_batches=100000 -backup "$2" >endless.log 2>&1 &
-    pid=$!
-    for ((i = 0; i < 600; i++)); do
-        grep -qas ' avg, ' endless.log && break
-        sleep 0.1
-    done
-    kill -TERM $pid
-    wait $pid
+    stopped_at ' avg, ' "$1" classifier train $data endless.cfg "$2/endless_last.weights" -net max_batches=100000 -backup "$2"
     tail -1 endless.log
     [ "$(grep -am1 ' avg, ' endless.log | cut -d, -f1)" -gt 20 ]
 }
