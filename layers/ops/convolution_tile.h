@@ -40,11 +40,14 @@ typedef struct tn_conv_tile {
     bool permutes;
     bool add;     /* to what made holds */
     bool streams; /* made is aligned, whole, and nobody reads it soon */
-    /* filled by tn_conv_tile_locate: the runs that lie in the image */
+    /* filled by tn_conv_tile_place_x */
+    bool joined;                      /* each row of the kernel is one run */
+    int reads;                        /* pixels that a run reads of a row */
+    int inner_from, inner_to;         /* joined: those that are no padding */
+    const float *from[TN_TILE_READS]; /* pixels' channel 0 */
+    /* filled by tn_conv_tile_place_y: the runs that lie in the image */
     int runs;
     tn_conv_run run[TN_TILE_RUNS];
-    const float *from[TN_TILE_READS]; /* pixels' channel 0 */
-    int inner_from, inner_to;         /* pixels of a run of several taps that are no padding */
     /* of the block in hand */
     const float *weights; /* (all runs, channels, taps of a run, TN_VECTOR), aligned */
     float *made;          /* first pixel, the block's first channel */
@@ -66,7 +69,10 @@ static inline bool tn_conv_tile_joins(const tn_conv_axis *x) {
 /* Whether all taps of these axes can be served. */
 bool TN_ISA(tn_conv_tile_fits)(const tn_conv_axis *y, const tn_conv_axis *x);
 
-/* The function for this tile, whatever the block, and what it needs to know of the image. */
-tn_conv_tile_function TN_ISA(tn_conv_tile_locate)(tn_conv_tile *t);
+/* What a tile needs to know of its columns, when x, column and pixels are set; then, for each of
+ * its places further down, of its rows (y, row, rows). The function makes it for any block; rows
+ * may have fallen from 2 to 1. */
+void TN_ISA(tn_conv_tile_place_x)(tn_conv_tile *t);
+tn_conv_tile_function TN_ISA(tn_conv_tile_place_y)(tn_conv_tile *t);
 
 #endif

@@ -168,70 +168,73 @@ bool TN_ISA(tn_conv_tile_fits)(const tn_conv_axis *y, const tn_conv_axis *x) {
     return y->taps * (tn_conv_tile_joins(x) ? 4 : x->taps) <= TN_TILE_RUNS;
 }
 
-/* Runs of several taps: one table of pixels serves all rows. What lies in the padding is not read;
- * where it is the whole row, but not the other one of the tile, zeros are. */
-static void locate_joined(tn_conv_tile *t, int reads) {
-    const tn_conv_axis *y = t->y;
-    const float *const *zeros = t->from + reads;
-    for (int q = 0; q < reads; q++) {
-        const int at = t->column + q, low = at < 0 ? 0 : at;
-        t->from[q] = t->image + (low < t->width ? low : t->width - 1) * t->pitch;
-    }
-    if (t->rows > 1)
-        for (int q = 0; q < reads; q++) t->from[reads + q] = t->zeros;
-    for (int ky = 0; ky < y->taps; ky++) {
-        tn_conv_run *run = &t->run[t->runs];
-        bool any = false;
-        for (int i = 0; i < t->rows; i++) {
-            const int at = t->row + i * y->read_step + ky * y->read_tap;
-            const bool inside = (unsigned)at < (unsigned)t->height;
-            run->from[i] = inside ? t->from : zeros;
-            run->at[i] = inside ? at * t->row_pitch : 0;
-            any |= inside;
-        }
-        run->index = ky;
-        t->runs += any;
-    }
-}
-
-/* Runs of one tap: each has its own pixels, or zeros for those of the padding. */
-static void locate_taps(tn_conv_tile *t, int reads) {
-    const tn_conv_axis *y = t->y, *x = t->x;
-    const float **from = t->from;
-    for (int index = 0; index < y->taps * x->taps; index++) {
-        tn_conv_run *run = &t->run[t->runs++];
-        const int row = t->row + index / x->taps * y->read_tap;
-        const int column = t->column + index % x->taps * x->read_tap;
-        run->index = index;
-        for (int i = 0; i < t->rows; i++, from += reads) {
-            const int at_y = row + i * y->read_step;
-            const bool inside = (unsigned)at_y < (unsigned)t->height;
-            for (int q = 0; q < reads; q++) {
-                const int at = column + q * x->read_step;
-                from[q] = inside && (unsigned)at < (unsigned)t->width
-                              ? t->image + at_y * t->row_pitch + at * t->pitch
-                              : t->zeros;
-            }
-            run->from[i] = from;
-            run->at[i] = 0;
-        }
-    }
-}
-
-tn_conv_tile_function TN_ISA(tn_conv_tile_locate)(tn_conv_tile *t) {
-    const tn_conv_axis *x = t->x;
-    const bool joined = tn_conv_tile_joins(x);
-    const int step = joined ? x->read_step : 1, taps = joined ? x->taps : 1;
+static int size_of(const tn_conv_tile *t) {
     int size = 0;
     while (sizes[size].rows != t->rows || sizes[size].pixels < t->pixels) size++;
-    const int reads = (sizes[size].pixels - 1) * step + taps;
+    return size;
+}
+
+void TN_ISA(tn_conv_tile_place_x)(tn_conv_tile *t) {
+    const tn_conv_axis *x = t->x;
+    const int most = sizes[size_of(t)].pixels;
+    t->joined = tn_conv_tile_joins(x);
+    t->reads = t->joined ? (most - 1) * x->read_step + x->taps : most;
     t->inner_from = -t->column;
     t->inner_to = t->width - t->column;
+    if (!t->joined) return;
+    /* One table of pixels serves all runs. What lies in the padding is not read. */
+    for (int q = 0; q < t->reads; q++) {
+        const int at = t->column + q, low = at < 0 ? 0 : at;
+        t->from[q] = t->image + (low < t->width ? low : t->width - 1) * t->pitch;
+        t->from[t->reads + q] = t->zeros;
+    }
+}
+
+/* A row of the kernel as one run, or nothing. Where one row of the tile has it in the padding but
+ * not the other, zeros are read. */
+static void add_joined(tn_conv_tile *t, int ky) {
+    const tn_conv_axis *y = t->y;
+    tn_conv_run *run = &t->run[t->runs];
+    bool any = false;
+    for (int i = 0; i < t->rows; i++) {
+        const int at = t->row + i * y->read_step + ky * y->read_tap;
+        const bool inside = (unsigned)at < (unsigned)t->height;
+        run->from[i] = inside ? t->from : t->from + t->reads;
+        run->at[i] = inside ? at * t->row_pitch : 0;
+        any |= inside;
+    }
+    run->index = ky;
+    t->runs += any;
+}
+
+/* A run of one tap: it has its own table of pixels, with zeros for those of the padding. */
+static void add_tap(tn_conv_tile *t, int ky, int kx) {
+    const tn_conv_axis *y = t->y, *x = t->x;
+    const float **from = t->from + (ptrdiff_t)t->runs * t->rows * t->reads;
+    tn_conv_run *run = &t->run[t->runs++];
+    run->index = ky * x->taps + kx;
+    for (int i = 0; i < t->rows; i++, from += t->reads) {
+        const int row = t->row + i * y->read_step + ky * y->read_tap;
+        const bool inside = (unsigned)row < (unsigned)t->height;
+        for (int q = 0; q < t->reads; q++) {
+            const int at = t->column + kx * x->read_tap + q * x->read_step;
+            from[q] = inside && (unsigned)at < (unsigned)t->width
+                          ? t->image + row * t->row_pitch + at * t->pitch
+                          : t->zeros;
+        }
+        run->from[i] = from;
+        run->at[i] = 0;
+    }
+}
+
+tn_conv_tile_function TN_ISA(tn_conv_tile_place_y)(tn_conv_tile *t) {
+    const tn_conv_axis *x = t->x;
+    const int step = t->joined ? x->read_step : 1, taps = t->joined ? x->taps : 1;
     t->runs = 0;
-    if (t->outside) return functions[t->permutes][step - 1][taps][size];
-    if (joined)
-        locate_joined(t, reads);
-    else
-        locate_taps(t, reads);
-    return functions[t->permutes][step - 1][taps][size];
+    for (int ky = 0; ky < t->y->taps && !t->outside; ky++)
+        if (t->joined)
+            add_joined(t, ky);
+        else
+            for (int kx = 0; kx < x->taps; kx++) add_tap(t, ky, kx);
+    return functions[t->permutes][step - 1][taps][size_of(t)];
 }

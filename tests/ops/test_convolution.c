@@ -66,6 +66,42 @@ static void random_shapes_agree(void **state) {
     }
 }
 
+/* Groups of any width, on maps of several tiles; and pixels so far apart that they crowd the cache.
+ */
+static void grouped_shapes_agree(void **state) {
+    (void)state;
+    const tn_shapes shapes = tn_shapes_of(SHAPES / 6);
+    int tried = 0;
+    for (uint64_t seed = shapes.first; tried < shapes.count; seed++) {
+        tn_rng rng = tn_rng_stream(seed, TN_RNG_SYNTH, 1, 0, 0);
+        tn_convolution_attr a = {.dilation = TN_PICK(&rng, 1, 1, 1, 1, 1, 2)};
+        a.kh = TN_PICK(&rng, 3, 3, 5, 5, 7, 4);
+        a.kw = TN_PICK(&rng, a.kh, a.kh, a.kh, 1, 2);
+        a.stride_y = TN_PICK(&rng, 1, 1, 2, 2, 3);
+        a.stride_x = TN_PICK(&rng, a.stride_y, a.stride_y, 1, 2);
+        a.pad_y = TN_PICK(&rng, a.kh / 2, a.kh / 2, 0, a.kh + 1);
+        a.pad_x = TN_PICK(&rng, a.pad_y, a.kw / 2, 0);
+        a.groups = TN_PICK(&rng, 2, 3, 5, 8, 16, 17);
+        const int channels = TN_PICK(&rng, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32);
+        const int filters = TN_PICK(&rng, channels, channels, channels, 1, 3, 8, 20);
+        tn_tensor in = {.n = TN_PICK(&rng, 1, 1, 2), .c = channels * a.groups};
+        in.h = 1 + (int)tn_rng_below(&rng, 9);
+        in.w = 1 + (int)tn_rng_below(&rng, 40);
+        if (in.c * filters > 2048) in.w = in.w % 16 + 1;
+        const int crowd = TN_PICK(&rng, 0, 0, 0, 512, 1024);
+        if (crowd) in.pitch = (in.c + crowd - 1) / crowd * crowd;
+        tn_harness_case c;
+        char text[160];
+        set_case(&c, &a, in, filters * a.groups, text, sizeof text);
+        if (c.out.h == 0 || c.out.w == 0) continue;
+        if (crowd) c.out.pitch = (c.out.c + crowd - 1) / crowd * crowd;
+        c.emulated_every = 0;
+        tried++;
+        const char *wrong = tn_harness_check(&c, seed);
+        if (wrong) fail_msg("%s", wrong);
+    }
+}
+
 /* Times that anything but the reference served. */
 static int served_fast(int pass) {
     const tn_kernel *const *table = tn_op_convolution.kernels[pass];
@@ -81,12 +117,13 @@ static void layers_of_the_nets_agree(void **state) {
     static const struct {
         int c, filters, k, stride, groups, size;
     } layer[] = {
-        {3, 64, 7, 2, 1, 37},     {64, 64, 1, 1, 1, 14},   {64, 64, 5, 1, 16, 15},
-        {128, 128, 5, 2, 16, 14}, {128, 128, 5, 1, 16, 9}, {256, 256, 5, 2, 16, 9},
-        {256, 256, 5, 1, 16, 7},  {512, 512, 5, 1, 16, 5}, {64, 256, 1, 2, 1, 9},
-        {64, 64, 3, 1, 1, 9},     {32, 32, 3, 2, 32, 11},  {128, 128, 3, 1, 32, 7},
-        {48, 48, 5, 1, 3, 7},     {3, 96, 11, 4, 1, 31},   {24, 24, 5, 1, 24, 8},
-        {128, 128, 5, 1, 8, 6},   {96, 96, 3, 1, 4, 6},    {40, 80, 5, 2, 5, 9},
+        {3, 64, 7, 2, 1, 37},     {64, 64, 1, 1, 1, 14},      {64, 64, 5, 1, 16, 15},
+        {128, 128, 5, 2, 16, 14}, {128, 128, 5, 1, 16, 9},    {256, 256, 5, 2, 16, 9},
+        {256, 256, 5, 1, 16, 7},  {512, 512, 5, 1, 16, 5},    {64, 256, 1, 2, 1, 9},
+        {64, 64, 3, 1, 1, 9},     {32, 32, 3, 2, 32, 11},     {128, 128, 3, 1, 32, 7},
+        {48, 48, 5, 1, 3, 7},     {3, 96, 11, 4, 1, 31},      {24, 24, 5, 1, 24, 8},
+        {128, 128, 5, 1, 8, 6},   {96, 96, 3, 1, 4, 6},       {40, 80, 5, 2, 5, 9},
+        {64, 64, 5, 1, 16, 29},   {1024, 1024, 3, 1, 128, 7}, {1024, 1024, 3, 2, 64, 9},
     };
     for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
         const int k = layer[i].k, s = layer[i].stride;
@@ -126,6 +163,7 @@ static void every_kernel_served(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(grouped_shapes_agree),
         cmocka_unit_test(layers_of_the_nets_agree),
         cmocka_unit_test(every_kernel_served),
     };
