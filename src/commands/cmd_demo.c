@@ -1,6 +1,6 @@
 /* darknet classifier demo: scores drawn into the frames of a video or a camera. */
-#include "src/commands/commands.h"
 #include "src/commands/clock.h"
+#include "src/commands/commands.h"
 #include "src/commands/notice.h"
 #include "src/commands/picture.h"
 #include "src/data/canvas.h"

@@ -1,6 +1,6 @@
 /* darknet classifier predict, darknet classify */
-#include "src/commands/commands.h"
 #include "src/commands/clock.h"
+#include "src/commands/commands.h"
 #include "src/commands/image_paths.h"
 #include "src/commands/notice.h"
 #include "src/commands/picture.h"

@@ -1,6 +1,6 @@
 /* darknet classifier valid, valid10, validcrop, validfull, validmulti */
-#include "src/commands/commands.h"
 #include "src/commands/clock.h"
+#include "src/commands/commands.h"
 #include "src/commands/notice.h"
 #include "src/commands/valid_report.h"
 #include "src/commands/views.h"

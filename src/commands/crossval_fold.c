@@ -1,6 +1,6 @@
 /* One fold: trained as `train` does, scored as `valid` does. */
-#include "src/commands/crossval.h"
 #include "src/commands/clock.h"
+#include "src/commands/crossval.h"
 #include "src/commands/log_file.h"
 #include "src/commands/score_list.h"
 #include "src/data/files.h"

@@ -1,6 +1,6 @@
 /* What a run writes: weights with their notes, the .state file, metrics and chart. */
-#include "src/commands/notice.h"
 #include "src/commands/clock.h"
+#include "src/commands/notice.h"
 #include "src/commands/train.h"
 #include "src/data/sidecar.h"
 #include "src/eval/chart.h"

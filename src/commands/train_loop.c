@@ -1,6 +1,6 @@
 /* The loop: updates, epochs, validation, checkpoints, signals. */
-#include "src/commands/train.h"
 #include "src/commands/clock.h"
+#include "src/commands/train.h"
 
 #include <math.h>
 #include <signal.h>
