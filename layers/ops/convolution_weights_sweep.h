@@ -124,23 +124,21 @@ TN_INLINE_ALWAYS void add_pixel(tn_vector *sum, const float *const *at, const fl
 
 /* ---- one row ---- */
 
-/* Output columns from..to-1, where taps may lie outside; a row outside is NULL. */
+/* Output column x, where taps may lie outside; a row outside is NULL. */
 TN_INLINE_ALWAYS void add_edge(const sweep *s, tn_vector *sum, const float *const *row,
-                               const float *d, int from, int to, spread how, int rows, int taps,
-                               int filters, int first) {
-    for (int x = from; x < to; x++) {
-        const float *at[MOST_TAPS * MOST_TAPS];
+                               const float *d, int x, spread how, int rows, int taps, int filters,
+                               int first) {
+    const float *at[MOST_TAPS * MOST_TAPS];
 #pragma GCC unroll 5
-        for (int t = 0; t < taps; t++) {
-            const int column = x * s->stride + s->column + t * s->hole;
-            const bool inside = (unsigned)column < (unsigned)s->in_width;
+    for (int t = 0; t < taps; t++) {
+        const int column = x * s->stride + s->column + t * s->hole;
+        const bool inside = (unsigned)column < (unsigned)s->in_width;
 #pragma GCC unroll 5
-            for (int r = 0; r < rows; r++)
-                at[r * taps + t] =
-                    inside && (rows == 1 || row[r]) ? row[r] + column * s->in_pitch : s->zeros;
-        }
-        add_pixel(sum, at, d + x * s->out_pitch, how, rows * taps, filters, first);
+        for (int r = 0; r < rows; r++)
+            at[r * taps + t] =
+                inside && (rows == 1 || row[r]) ? row[r] + column * s->in_pitch : s->zeros;
     }
+    add_pixel(sum, at, d + x * s->out_pitch, how, rows * taps, filters, first);
 }
 
 /* Those in the middle of a row whose kernel rows all lie inside. */
@@ -179,10 +177,14 @@ TN_INLINE_ALWAYS void add_row(const sweep *s, tn_vector *sum, const float *in, c
     }
     if (inside == 0) return;
     const int from = inside == rows ? s->inner_from : s->out_width;
-    add_edge(s, sum, row, d, 0, from, how, rows, taps, filters, first);
-    if (inside != rows) return;
-    add_inner(s, sum, row, d, how, rows, taps, filters, first);
-    add_edge(s, sum, row, d, s->inner_to, s->out_width, how, rows, taps, filters, first);
+    for (int x = 0; x < s->out_width; x++) {
+        if (x == from) {
+            add_inner(s, sum, row, d, how, rows, taps, filters, first);
+            x = s->inner_to;
+            if (x == s->out_width) break;
+        }
+        add_edge(s, sum, row, d, x, how, rows, taps, filters, first);
+    }
 }
 
 TN_INLINE_ALWAYS void run_sweep(const sweep *s, spread how, int rows, int taps, int filters,
