@@ -322,6 +322,7 @@ static void write_part(const job *j, tn_span span, part k, bool tilted) {
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     if (!tn_vector_runs()) return TN_REFUSED;
     TN_TRY(tn_norm_act_prepare(r));
+    k->in_place = true; /* each vector of the output's gradient is read before it is written */
     k->scratch_bytes =
         5 * tn_row_padded(r->out.c) * sizeof(float) + (size_t)r->threads * part_bytes(r->out.c);
     return TN_OK;
@@ -338,7 +339,8 @@ static job job_of(const tn_op_run *r, float *scratch) {
     j.shape = tn_norm_shape_of(a->activation);
     j.leak = tn_activation_slope(a->activation, -1, -1);
     j.reads_x = a->batch_norm;
-    j.streams = r->din[0].data && !r->accumulate[0] && tn_row_streams(&r->din[0]);
+    j.streams = r->din[0].data && r->din[0].data != r->dout.data && !r->accumulate[0] &&
+                tn_row_streams(&r->din[0]);
     j.signs = tn_norm_signs(r);
     j.signs_pitch = tn_norm_signs_pitch(r->out.c);
     if (j.shape != TN_SHAPE_LINEAR && j.shape != TN_SHAPE_OTHER)
