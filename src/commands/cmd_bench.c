@@ -101,26 +101,37 @@ static void report(const bench *b, const char *cfg) {
            (double)tn_run_bytes_unshared(b->run) / (1 << 30));
 }
 
-/* One more step, op by op: which kernel serves each pass and how long it takes. */
+static void keep_fastest(double *kept, double seconds, bool first) {
+    if (first || seconds < *kept) *kept = seconds;
+}
+
+/* One step, op by op; `seconds` keeps the fastest of each op and pass. */
+static tn_status time_ops(bench *b, double *seconds, bool first) {
+    const int n = tn_run_ops(b->run);
+    for (int i = 0; i < n; i++) {
+        const double start = now();
+        TN_TRY(tn_op_forward(tn_run_op(b->run, i)));
+        keep_fastest(&seconds[i * TN_PASSES], now() - start, first);
+    }
+    for (int i = n - 1; i >= 0 && !b->infer; i--) {
+        tn_op_run *r = tn_run_op(b->run, i);
+        for (tn_pass p = TN_PASSES - 1; p > TN_FORWARD; p--) {
+            tn_kernel_run *k = &r->pass[p];
+            const double start = now();
+            if (k->kernel) TN_TRY(k->kernel->run(r, k));
+            keep_fastest(&seconds[i * TN_PASSES + (int)p], now() - start, first);
+        }
+    }
+    return TN_OK;
+}
+
+/* As many steps again, op by op: which kernel serves each pass and how long it takes. */
 static tn_status report_ops(bench *b) {
     const int n = tn_run_ops(b->run);
     double *seconds = calloc((size_t)n * TN_PASSES, sizeof *seconds);
     if (!seconds) return tn_fail("out of memory");
     tn_status status = TN_OK;
-    for (int i = 0; i < n && status == TN_OK; i++) {
-        const double start = now();
-        status = tn_op_forward(tn_run_op(b->run, i));
-        seconds[i * TN_PASSES] = now() - start;
-    }
-    for (int i = n - 1; i >= 0 && !b->infer && status == TN_OK; i--) {
-        tn_op_run *r = tn_run_op(b->run, i);
-        for (tn_pass p = TN_PASSES - 1; p > TN_FORWARD && status == TN_OK; p--) {
-            tn_kernel_run *k = &r->pass[p];
-            const double start = now();
-            if (k->kernel) status = k->kernel->run(r, k);
-            seconds[i * TN_PASSES + (int)p] = now() - start;
-        }
-    }
+    for (int i = 0; i < b->steps && status == TN_OK; i++) status = time_ops(b, seconds, i == 0);
     printf("%-14s %-14s %-18s %9s", "op", "kind", "output", "GMAC");
     for (tn_pass p = TN_FORWARD; p < TN_PASSES; p++) printf("  %-24s", tn_pass_name(p));
     printf("\n");
@@ -150,7 +161,7 @@ static const char usage[] = "usage: darknet bench CFG [options]\n"
                             "random images, after three\n"
                             "to warm up, and with -layers says where the time goes: per op and "
                             "pass the kernel, milliseconds\n"
-                            "and GFLOP/s.\n";
+                            "and GFLOP/s, the fastest of as many steps.\n";
 
 int tn_cmd_bench(int argc, char **argv) {
     bench b = {.steps = 5};
