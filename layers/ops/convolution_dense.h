@@ -36,7 +36,10 @@ EVERY(BOTH, 2)
 static const tile_function tile_table[TN_SEGMENTS][TN_SEGMENT_ROWS][2] = {LIST(1), LIST(2)};
 #else
 BOTH(1, 1)
-BOTH(2, 1) BOTH(3, 1) BOTH(4, 1) BOTH(5, 1) BOTH(6, 1)
+BOTH(2, 1)
+BOTH(3, 1)
+BOTH(4, 1)
+BOTH(5, 1) BOTH(6, 1)
 #define LIST(s)                                                                                    \
     { NAMES(s, 1) }
     static const tile_function tile_table[TN_SEGMENTS][TN_SEGMENT_ROWS][2] = {
@@ -169,14 +172,15 @@ static ptrdiff_t made_at(const workplace *w, const tile_place *t, int position) 
 }
 
 /* All positions by one panel and one chunk. */
-static void make_panel(const workplace *w, int pitch, tn_dense_tile *t, const float *slab,
-                       float *made, int lanes, const float *next, int depth) {
+static void make_panel(workplace *w, int pitch, tn_dense_tile *t, const float *slab, float *made,
+                       int lanes, const float *next, int depth) {
     t->read_step = w->read_step * pitch;
     t->made_step = w->made_step;
     /* All of the next weights are fetched while these are used. */
-    const int steps = depth / TN_LINE * w->tiles, lines = depth * TN_PANEL / TN_LINE;
-    t->next_lines = steps > 0 ? (lines + steps - 1) / steps : 0;
-    t->next = next;
+    w->next_weights = (tn_fetch){.at = (const char *)next,
+                                 .left = (long)depth * TN_PANEL / TN_LINE,
+                                 .run = INT_MAX,
+                                 .rate = (256 * TN_PANEL + w->tiles - 1) / w->tiles};
     for (int i = 0; i < w->tiles; i++) {
         const tile_place *at = &w->tile[i];
         const segment *from = &w->segment[at->segment];
@@ -191,13 +195,12 @@ static void make_panel(const workplace *w, int pitch, tn_dense_tile *t, const fl
             tile_table[at->segments - 1][at->rows - 1][lanes > TN_VECTOR](t);
         else
             make_partial(t, at, lanes);
-        t->next += (ptrdiff_t)t->next_lines * depth;
     }
 }
 
 /* One block's share of the sums of one phase. A panel's chunks follow each other while what they
  * make is in the cache. */
-static void make_phase(const state *s, const workplace *w, const tn_tensor *made, const phase *p,
+static void make_phase(const state *s, workplace *w, const tn_tensor *made, const phase *p,
                        int index, bool add, int share) {
     const block *b = &s->block[index];
     const int first_group = b->at / s->read, panels = b->groups * s->panels;
@@ -212,6 +215,8 @@ static void make_phase(const state *s, const workplace *w, const tn_tensor *made
         for (int c = p->chunk_from[index]; c < p->chunk_from[index + 1]; c++) {
             tn_dense_tile t = {.piece = s->piece + s->chunk[c].piece,
                                .pieces = s->chunk[c].pieces,
+                               .next = &w->next_weights,
+                               .next_read = &w->next_read,
                                .weights = s->packed + p->weights_at + (at + depth) * TN_PANEL,
                                .add = add || depth > 0};
             /* The next chunk follows this one; the next panel's first comes after the last. */
@@ -257,16 +262,55 @@ static void finish_unit(const state *s, const workplace *w, const tn_tensor *mad
     }
 }
 
+/* What a unit's block reads, to be fetched while another one is made. */
+static tn_fetch reads_of(const state *s, const tn_tensor *read, const block *b, int unit) {
+    tn_fetch f = {0};
+    if (s->slab_y.step != s->slab_y.read_step || s->slab_x.step != s->slab_x.read_step) return f;
+    const tn_slab_part part = tn_slab_part_of(&s->units, unit);
+    int first = tn_slab_source(&s->slab_y, part.row, 0);
+    int end = first + tn_slab_extent(&s->slab_y, part.rows);
+    if (first < 0) first = 0;
+    if (end > read->h) end = read->h;
+    if (part.images > 1) end += (part.images - 1) * read->h;
+    if (end <= first) return f;
+    const size_t from = ((size_t)part.image * read->h + first) * read->w;
+    f.at = (const char *)(tn_data(read) + from * read->pitch + b->at);
+    f.run = (b->channels + TN_LINE - 1) / TN_LINE;
+    f.step = (ptrdiff_t)read->pitch * sizeof(float);
+    f.left = (long)(end - first) * read->w * f.run;
+    return f;
+}
+
+/* Spreads the fetch over what a unit's block has to do. */
+static void plan_fetch(const state *s, const tn_slab_part *part, const block *b, tn_fetch *f) {
+    double steps = 0;
+    for (int q = 0; q < s->phases; q++) {
+        const phase *p = &s->phase[q];
+        const double positions = (double)part->images * part->rows * p->x->count;
+        steps += positions * p->y->taps * p->x->taps;
+    }
+    const int channels = b->channels / b->groups;
+    steps *= (double)b->groups * s->panels / s->shares * channels / TN_LINE;
+    steps /= TN_SEGMENTS * TN_SEGMENT_ROWS;
+    const double rate = 256 * (double)f->left / (steps + 1);
+    f->rate = rate < 4096 ? (int)rate + 1 : 4096;
+}
+
+/* then: the unit that the same thread makes next. */
 static void make_unit(const state *s, const tn_tensor *read, const tn_tensor *made, bool add,
-                      workplace *w, int unit, int share) {
+                      workplace *w, int unit, int share, int then) {
     const tn_slab_part part = tn_slab_part_of(&s->units, unit);
     if (s->in_place) w->slab = tn_data(read) + (size_t)part.row * read->pitch;
     for (int b = 0; b < s->blocks; b++) {
         if (!s->in_place) copy_slab(s, read, &s->block[b], part, w->slab);
+        const bool last = b + 1 == s->blocks;
+        w->next_read = reads_of(s, read, &s->block[last ? 0 : b + 1], last ? then : unit);
+        plan_fetch(s, &part, &s->block[b], &w->next_read);
         for (int q = 0; q < s->phases; q++) {
             const phase *p = &s->phase[q];
             if (p->depth == 0 && (add || b > 0 || share > 0)) continue;
             find_positions(s, p, made, part, w);
+            if (w->tiles == 0) continue;
             if (p->depth == 0)
                 make_zeros(w, made);
             else
@@ -301,7 +345,8 @@ static void walk(const tn_op_run *r, const tn_kernel_run *k, const tn_tensor *re
         const int from = (int)((long)jobs * t / r->threads);
         const int to = (int)((long)jobs * (t + 1) / r->threads);
         for (int j = from; j < to; j++) /* shares outermost: threads differ in panels */
-            make_unit(s, read, made, add, &w, j % s->units.count, j / s->units.count);
+            make_unit(s, read, made, add, &w, j % s->units.count, j / s->units.count,
+                      (j + 1 < to ? j + 1 : j) % s->units.count);
         if (s->streams) _mm_sfence();
     }
 }
@@ -319,17 +364,35 @@ static tn_status backward_data(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
-/* Where oneDNN 2.6 is ahead, measured on Zen 3 (two cores, GFLOP/s): 1x1 kernels of stride 1, 150
- * to 160 against 125 to 155, and reading an image, 167 against 120; in all else it is behind (3x3:
- * 90 against 150). It cannot add to a gradient: large ones would pass through memory twice more. */
-static bool library_leads(const tn_op_run *r, bool backward) {
+/* Where oneDNN 2.6 is ahead on Zen 3 (two cores, GFLOP/s): 1x1 kernels of stride 1, 150 to 160
+ * against 125 to 155, and reading an image, 167 against 120; in all else it is behind (3x3: 90
+ * against 150). It cannot add to a gradient: large ones would pass through memory twice more. */
+static bool library_leads_avx2(const tn_op_run *r, bool backward) {
     enum { LARGE = 32 << 20 };
     const tn_convolution_attr *a = r->op->attr;
-    if (!TN_DNNL || a->groups > 1) return false;
+    if (a->groups > 1) return false;
     const bool pixels = a->kh * a->kw == 1 && a->stride_y == 1 && a->stride_x == 1;
     if (backward)
         return pixels && !(r->accumulate[0] && tn_elements(&r->in[0]) * sizeof(float) >= LARGE);
     return pixels || r->in[0].c < 16;
+}
+
+/* The same on Zen 5 (one core, whose peak is 255): groups, whose taps beyond the image it leaves
+ * out (5x5 of 16 and 32 channels, stride 1: 250 to 330 against 175 to 230), and reading an image.
+ * In all else it is behind, backward by far (1x1: 140 to 220 against 200 to 235). */
+static bool library_leads_avx512(const tn_op_run *r, bool backward) {
+    const tn_convolution_attr *a = r->op->attr;
+    if (a->groups > 1)
+        return a->kh * a->kw > 1 && a->stride_y == 1 && a->stride_x == 1 && a->dilation == 1;
+    return !backward && r->in[0].c < 16;
+}
+
+/* A kernel for AVX2 leaves to the library, where there is AVX-512, what its successor would. */
+static bool library_leads(const tn_op_run *r, bool backward) {
+    if (!TN_DNNL) return false;
+    if (TN_VECTOR == 16) return library_leads_avx512(r, backward);
+    return library_leads_avx2(r, backward) ||
+           (__builtin_cpu_supports("avx512dq") && library_leads_avx512(r, backward));
 }
 
 static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {

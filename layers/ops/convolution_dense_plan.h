@@ -90,6 +90,8 @@ typedef struct workplace {
     tile_place *tile;
     int segments, tiles;
     ptrdiff_t read_step, made_step; /* from position to position of a segment */
+    /* What is wanted soon: the weights of the next product, what the next block or unit reads. */
+    tn_fetch next_weights, next_read;
 } workplace;
 
 /* ---- prepare: geometry ---- */

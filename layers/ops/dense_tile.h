@@ -30,6 +30,27 @@ typedef struct tn_tile_piece {
     ptrdiff_t depth;
 } tn_tile_piece;
 
+/* Memory that will be wanted, brought into the second-level cache bit by bit: `left` cache lines,
+ * in runs of `run` that begin `step` bytes after each other. */
+typedef struct tn_fetch {
+    const char *at;
+    long left;
+    int run, in_run;
+    ptrdiff_t step;
+    int rate, due; /* lines at every TN_LINE steps of a tile, and what is owed of them: of 256 */
+} tn_fetch;
+
+TN_INLINE_ALWAYS void tn_fetch_some(tn_fetch *f) {
+    int due = f->due + f->rate;
+    for (; due >= 256 && f->left > 0; due -= 256, f->left--) {
+        _mm_prefetch(f->at + (ptrdiff_t)f->in_run * 64, _MM_HINT_T1);
+        if (++f->in_run < f->run) continue;
+        f->in_run = 0;
+        f->at += f->step;
+    }
+    f->due = due & 255;
+}
+
 typedef struct tn_dense_tile {
     const float *read[TN_SEGMENTS]; /* where a segment's first row begins */
     float *made[TN_SEGMENTS];
@@ -38,8 +59,7 @@ typedef struct tn_dense_tile {
     int pieces;
     const float *weights;         /* (depth of all pieces, TN_PANEL) */
     ptrdiff_t ahead[TN_SEGMENTS]; /* from here to what the next tile reads */
-    const float *next;            /* weights that are wanted soon */
-    int next_lines;               /* of them to fetch at every TN_LINE steps */
+    tn_fetch *next, *next_read;   /* weights, and what is read, that are wanted soon */
     bool add;                     /* to what made holds */
     bool streams;                 /* made is aligned and nobody reads it soon */
 } tn_dense_tile;
@@ -82,16 +102,6 @@ TN_INLINE_ALWAYS tn_vector tn_row_all(const float *base, const tn_row_steps *s, 
     return x;
 }
 
-TN_INLINE_ALWAYS void tn_row_fetch(const float *base, const tn_row_steps *s, int row) {
-#define TN_ROW_FETCH(i)                                                                            \
-    case i:                                                                                        \
-        __asm__ volatile("prefetcht1 " TN_AT_ROW_##i                                               \
-                         : /* %0 as above */                                                       \
-                         : "i"(0), "r"(base), "r"(s->one), "r"(s->three), "r"(s->five));           \
-        break;
-    switch (row) { TN_ROW_CASES(TN_ROW_FETCH) }
-#undef TN_ROW_FETCH
-}
 #else
 typedef struct tn_row_steps {
     ptrdiff_t one;
@@ -101,9 +111,6 @@ TN_INLINE_ALWAYS tn_row_steps tn_row_steps_of(ptrdiff_t floats) {
 }
 TN_INLINE_ALWAYS tn_vector tn_row_all(const float *base, const tn_row_steps *s, int row) {
     return tn_vector_all(base[row * s->one]);
-}
-TN_INLINE_ALWAYS void tn_row_fetch(const float *base, const tn_row_steps *s, int row) {
-    _mm_prefetch((const char *)(base + row * s->one), _MM_HINT_T0);
 }
 #endif
 
@@ -162,15 +169,20 @@ TN_INLINE_ALWAYS void tn_dense_fetch_made(const tn_dense_tile *t, int segments, 
     }
 }
 
+/* AVX-512 finds room for what the second-level cache takes between so many sums. */
 TN_INLINE_ALWAYS void tn_dense_fetch_ahead(const tn_dense_tile *t, const float *const *from,
-                                           const tn_row_steps *steps, ptrdiff_t d,
-                                           const float *next, int segments, int rows) {
-    for (int l = 0; l < t->next_lines; l++)
-        _mm_prefetch((const char *)(next + l * TN_LINE), _MM_HINT_T1);
+                                           const tn_row_steps *steps, ptrdiff_t d, int segments,
+                                           int rows) {
+    tn_fetch_some(t->next);
+    if (TN_SEGMENT_ROWS > 1) {
+        tn_fetch_some(t->next_read);
+        return;
+    }
 #pragma GCC unroll 8
     for (int s = 0; s < segments; s++)
 #pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) tn_row_fetch(from[s] + d + t->ahead[s], steps, i);
+        for (int i = 0; i < rows; i++)
+            _mm_prefetch((const char *)(from[s] + d + t->ahead[s] + i * steps->one), _MM_HINT_T0);
 }
 
 TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, int rows,
@@ -178,7 +190,7 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, i
     enum { UNROLL = TN_SEGMENT_ROWS > 1 ? 1 : 4 };
     tn_vector sum[TN_SEGMENTS][TN_SEGMENT_ROWS][2];
     const tn_row_steps steps = tn_row_steps_of(t->read_step);
-    const float *w = t->weights, *next = t->next;
+    const float *w = t->weights;
 #pragma GCC unroll 8
     for (int s = 0; s < segments; s++)
 #pragma GCC unroll 8
@@ -190,8 +202,8 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, i
 #pragma GCC unroll 8
         for (int s = 0; s < segments; s++) from[s] = t->read[s] + t->piece[q].at;
         ptrdiff_t d = 0;
-        for (; d + TN_LINE <= depth; d += TN_LINE, next += t->next_lines * TN_LINE) {
-            tn_dense_fetch_ahead(t, from, &steps, d, next, segments, rows);
+        for (; d + TN_LINE <= depth; d += TN_LINE) {
+            tn_dense_fetch_ahead(t, from, &steps, d, segments, rows);
 #pragma GCC unroll UNROLL
             for (int e = 0; e < TN_LINE; e++, w += TN_PANEL)
                 tn_dense_step(sum, from, &steps, d + e, w, segments, rows, vectors);
