@@ -82,7 +82,9 @@ struct tn_kernel_run {
     size_t scratch_bytes;
     void *scratch;   /* 64-byte aligned, contents undefined between passes */
     bool takes_tail; /* set in prepare: it does r->tail's work too, which then does not run */
-    bool in_place; /* set in prepare, with takes_tail: r->out shall be where the tail's in[1] is */
+    /* Set in prepare. Forward, with takes_tail: r->out shall be where the tail's in[1] is. Backward
+     * data: r's last din, where it is overwritten, may be where r->dout is. */
+    bool in_place;
 };
 
 enum { TN_KEEPS_OUT = 1 }; /* bits of tn_op_kind.keeps: out, then in[0], in[1], ... */

@@ -65,7 +65,7 @@ static const tn_kernel *const backward_params[] = {
 #endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
-    &tn_convolution_backward_params_avx2,
+    &tn_convolution_backward_params_avx512,       &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,

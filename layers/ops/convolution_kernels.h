@@ -18,6 +18,7 @@ extern const tn_kernel tn_convolution_backward_params_ref;
 extern const tn_kernel tn_convolution_forward_avx2, tn_convolution_forward_avx2_any;
 extern const tn_kernel tn_convolution_backward_data_avx2, tn_convolution_backward_data_avx2_any;
 extern const tn_kernel tn_convolution_backward_params_avx2, tn_convolution_backward_params_avx2_any;
+extern const tn_kernel tn_convolution_backward_params_avx512;
 /* Dense ones, and groups of whole vectors. */
 extern const tn_kernel tn_convolution_forward_dense_avx2, tn_convolution_forward_dense_avx512;
 extern const tn_kernel tn_convolution_backward_data_dense_avx2,

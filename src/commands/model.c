@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const tn_model_engine *engine; /* NULL: our own replicas */
@@ -26,12 +25,6 @@ bool tn_model_is_foreign(void) {
 void tn_model_options_free(tn_model_options *options) {
     tn_texts_free(&options->net);
     tn_arguments_free(&options->arguments);
-}
-
-double tn_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void warn_line(void *user, const char *text) {

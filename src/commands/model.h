@@ -110,8 +110,6 @@ tn_status tn_file_digest(const char *path, uint64_t *digest);
 /* How many classes to show: `asked`, else what DATA's top= says, else all of up to 5. */
 int tn_model_top(const tn_model *model, int asked);
 
-double tn_seconds(void); /* monotonic */
-
 #ifdef __cplusplus
 }
 #endif

@@ -20,7 +20,8 @@ static int omp_get_max_threads(void) {
 /* One plan tensor in this replica. Places are in the layout; -1: not in memory. */
 typedef struct tensor_state {
     bool live, needs_grad, has_grad, kept;
-    int over; /* tensor whose memory it takes over; 0: none (tensor 0 is the input) */
+    int over;      /* tensor whose memory it takes over; 0: none (tensor 0 is the input) */
+    int grad_over; /* tensor whose gradient's memory its own takes over; 0: none */
     int value_item, grad_item;
     tn_tensor value, grad;
     int value_twin, grad_twin; /* on a GPU: what callers see of it; -1: nothing */
@@ -169,6 +170,16 @@ static void settle_tail(const tn_run *run, int i) {
     if (k->in_place) run->tensor[r->tail->op->out].over = r->tail->op->in[1];
 }
 
+/* After prepare: where op i allows it, what it makes of its output's gradient takes that one's
+ * memory: what was just read need not be fetched again to be written. */
+static void settle_gradient(const tn_run *run, int i) {
+    const tn_op_run *r = &run->op[i];
+    const int last = r->op->n_in - 1, out = r->op->out;
+    if (!r->pass[TN_BACKWARD_DATA].in_place || r->gpu || outlives(run, out)) return;
+    if (!run->tensor[out].has_grad || !r->din[last].n || r->accumulate[last]) return;
+    run->tensor[r->op->in[last]].grad_over = out;
+}
+
 /* ---- memory ---- */
 
 static int add_item(tn_run *run, size_t bytes, int first, int last) {
@@ -188,50 +199,66 @@ static int forward_time(const tn_run *run, int i) {
     return is_tail(run, i) ? i - 1 : i;
 }
 
-/* Lifetimes: forward of live op i is time i (a tail's is that of the op before it), its backward
- * time 2n-1-i; 2n is after everything. */
-static void lay_out_tensors(tn_run *run) {
+/* From when to when tensor t's value is needed. Lifetimes: forward of live op i is time i (a
+ * tail's is that of the op before it), its backward time 2n-1-i; 2n is after everything. */
+static tn_layout_item value_life(const tn_run *run, int t) {
+    const tensor_state *s = &run->tensor[t];
     const int end = 2 * run->n_ops;
+    const bool all_along = t == run->plan->input;
+    int first = all_along ? 0 : end, last = all_along || outlives(run, t) ? end : 0;
+    for (int i = 0; i < run->n_ops; i++) {
+        const tn_op *op = run->op[i].op;
+        const unsigned keeps = run->goes_back[i] && op->kind->keeps ? op->kind->keeps(op) : 0;
+        const int when = forward_time(run, i);
+        if (op->out == t) {
+            if (when < first) first = when;
+            if (when > last) last = when;
+            if ((keeps & TN_KEEPS_OUT) && back_time(run, i) > last) last = back_time(run, i);
+        }
+        for (int j = 0; j < op->n_in; j++) {
+            if (op->in[j] != t) continue;
+            if (when > last) last = when;
+            if ((keeps & TN_KEEPS_IN(j)) && back_time(run, i) > last) last = back_time(run, i);
+        }
+    }
+    return (tn_layout_item){.bytes = tensor_bytes(&s->value), .first = first, .last = last};
+}
+
+/* The same of its gradient. */
+static tn_layout_item grad_life(const tn_run *run, int t) {
+    const tensor_state *s = &run->tensor[t];
+    const int end = 2 * run->n_ops;
+    const bool from_outside = t == run->output && run->options.output_gradient;
+    int first = from_outside ? 0 : end, last = outlives(run, t) ? end : 0;
+    for (int i = 0; i < run->n_ops; i++) {
+        const tn_op *op = run->op[i].op;
+        const int when = back_time(run, i);
+        if (op->out == t && run->goes_back[i] && when > last) last = when;
+        for (int j = 0; j < op->n_in; j++)
+            if (op->in[j] == t && run->op[i].din[j].n && when < first) first = when;
+    }
+    if (last < first) last = first;
+    return (tn_layout_item){.bytes = tensor_bytes(&s->value), .first = first, .last = last};
+}
+
+/* Memory of its own for `life`, or that of `over`, an item's place (-1: none), for longer. */
+static int lay_out(tn_run *run, tn_layout_item life, int over) {
+    if (over < 0) return add_item(run, life.bytes, life.first, life.last);
+    if (life.last > run->item[over].last) run->item[over].last = life.last;
+    return over;
+}
+
+/* What is taken over has its place by then: an op's output comes behind its inputs. */
+static void lay_out_tensors(tn_run *run) {
+    tensor_state *tensor = run->tensor;
     for (int t = 0; t < run->plan->n_tensors; t++) {
-        tensor_state *s = &run->tensor[t];
-        if (!s->live) continue;
-        const bool all_along = t == run->plan->input;
-        const bool to_the_end = all_along || s->kept || t == run->output;
-        int first = all_along ? 0 : end, last = to_the_end ? end : 0;
-        int grad_first = end,
-            grad_last = s->kept || t == run->plan->input || t == run->output ? end : 0;
-        if (t == run->output && run->options.output_gradient) grad_first = 0;
-        for (int i = 0; i < run->n_ops; i++) {
-            const tn_op *op = run->op[i].op;
-            const unsigned keeps = run->goes_back[i] && op->kind->keeps ? op->kind->keeps(op) : 0;
-            const int when = forward_time(run, i);
-            if (op->out == t) {
-                if (when < first) first = when;
-                if (when > last) last = when;
-                if ((keeps & TN_KEEPS_OUT) && back_time(run, i) > last) last = back_time(run, i);
-                if (run->goes_back[i] && back_time(run, i) > grad_last)
-                    grad_last = back_time(run, i);
-            }
-            for (int j = 0; j < op->n_in; j++) {
-                if (op->in[j] != t) continue;
-                if (when > last) last = when;
-                if ((keeps & TN_KEEPS_IN(j)) && back_time(run, i) > last) last = back_time(run, i);
-                if (run->op[i].din[j].n && back_time(run, i) < grad_first) {
-                    grad_first = back_time(run, i);
-                }
-            }
-        }
-        if (s->over) {
-            s->value_item = run->tensor[s->over].value_item;
-            tn_layout_item *item = &run->item[s->value_item];
-            if (last > item->last) item->last = last;
-        } else {
-            s->value_item = add_item(run, tensor_bytes(&s->value), first, last);
-        }
-        if (s->has_grad) {
-            if (grad_last < grad_first) grad_last = grad_first;
-            s->grad_item = add_item(run, tensor_bytes(&s->value), grad_first, grad_last);
-        }
+        const int over = tensor[t].over ? tensor[tensor[t].over].value_item : -1;
+        if (tensor[t].live) tensor[t].value_item = lay_out(run, value_life(run, t), over);
+    }
+    for (int t = run->plan->n_tensors - 1; t >= 0; t--) {
+        if (!tensor[t].live || !tensor[t].has_grad) continue;
+        const int over = tensor[t].grad_over ? tensor[tensor[t].grad_over].grad_item : -1;
+        tensor[t].grad_item = lay_out(run, grad_life(run, t), over);
     }
 }
 
@@ -378,6 +405,7 @@ static tn_status set_up(tn_run *run) {
         offer_tail(run, i);
         TN_TRY(tn_op_prepare(r, run->options.kernels));
         settle_tail(run, i);
+        settle_gradient(run, i);
     }
     return take_memory(run);
 }

@@ -86,6 +86,19 @@ refuses "a GPU named twice" "named twice" -gpus 0,0 classifier predict d.data ne
 refuses "a precision that is none" "expected one of fp32|tf32|bf16" -precision fp8 classifier predict d.data net.cfg good.weights "$image"
 refuses "-i with junk" "expected a whole number" -i zero classifier predict d.data net.cfg good.weights "$image"
 
+# ---- bench ----
+accepts "bench -limits needs no net" bench -limits
+says "... and says what the machine can do" "this machine at most: "
+accepts "bench with its table" bench net.cfg -batch 2 -steps 1 -layers
+says "... by op, with what memory gives" "GB/s"
+accepts "bench as JSON" bench net.cfg -batch 2 -steps 1 -layers -json -infer
+if python3 -c 'import json; d = json.load(open("out")); assert d["layers"] and d["peak_bytes"] > d["bytes"]' 2>log; then
+    ok "... which is JSON"
+else
+    not_ok "... which is JSON" "$(tail -1 log)"
+fi
+refuses "bench without a net" "expected one: CFG" bench
+
 # ---- weights ----
 accepts "the good ones are accepted" classifier predict d.data net.cfg good.weights "$image"
 predict "no weights named" "name the weights" d.data net.cfg

@@ -1,0 +1,132 @@
+/* Weight gradients of grouped convolution: how channels lie in the lanes, and the copies of them
+ * for groups that do not fit. Written over vector.h.
+ *
+ * Groups of 1, 2, 4, ... channels on both sides lie in the tensors as a sweep wants them; the last
+ * block then overlaps the one before it, and loads never pass a pixel's end. So do groups of whole
+ * vectors. Everything else is copied: several groups to a vector, lane (g*copies + e)*read + i
+ * holding channel i of group g, and filter step*copies + e of what comes down. */
+#ifndef TN_OPS_CONVOLUTION_WEIGHTS_LANES_H
+#define TN_OPS_CONVOLUTION_WEIGHTS_LANES_H
+
+#include "layers/ops/convolution_weights_sweep.h"
+#include "layers/tensor.h"
+
+typedef struct layout {
+    spread how;
+    int groups, read, made; /* channels of one group */
+    int together, copies;   /* groups in one block; lanes that a channel read has there */
+    int steps;              /* of `copies` filters, of one group */
+    int per_group, blocks;  /* blocks of a group wider than a vector; of all groups */
+    bool copies_in, copies_dout;
+} layout;
+
+typedef struct block {
+    int group, groups, fresh; /* the first; how many; from which on they are no other block's */
+    int read_at;              /* within the group */
+    int lanes;                /* channels read, of all its groups */
+} block;
+
+static int at_least_one(int x) {
+    return x > 1 ? x : 1;
+}
+
+static layout layout_of(int groups, int read, int made) {
+    layout l = {SPREAD_ANY, groups, read, made, 1, 1, made, 1, groups, false, false};
+    if (read == made && read < TN_VECTOR && TN_VECTOR % read == 0 && groups * read >= TN_VECTOR) {
+        l.how = (spread)read;
+        l.together = TN_VECTOR / read;
+    } else {
+        const int wider = read > made ? read : made;
+        l.together = at_least_one(TN_VECTOR / wider);
+        l.copies = at_least_one(TN_VECTOR / (l.together * read));
+        if (l.copies > made) l.copies = made;
+        l.copies_in = read % TN_VECTOR != 0;
+        l.copies_dout = l.together > 1 || l.copies > 1;
+        if (l.copies_dout) l.how = SPREAD_1;
+    }
+    l.steps = (made + l.copies - 1) / l.copies;
+    l.per_group = (read + TN_VECTOR - 1) / TN_VECTOR;
+    l.blocks = (groups + l.together - 1) / l.together * l.per_group;
+    return l;
+}
+
+static block block_of(const layout *l, int index) {
+    block b = {.group = index / l->per_group * l->together,
+               .groups = l->together,
+               .read_at = index % l->per_group * TN_VECTOR};
+    const int over = b.group + b.groups - l->groups;
+    if (over > 0 && l->copies_in) {
+        b.groups -= over;
+    } else if (over > 0) {
+        b.group -= over;
+        b.fresh = over;
+    }
+    const int left = b.groups * l->read - b.read_at;
+    b.lanes = left < TN_VECTOR ? left : TN_VECTOR;
+    return b;
+}
+
+/* ---- copies ---- */
+
+/* Neighbouring floats to lanes: the first `count` are there, lane l takes number from[l]. */
+typedef struct lane_map {
+    int count;
+    int from[16];
+} lane_map;
+
+static lane_map map_read(const layout *l, const block *b) {
+    lane_map m = {.count = b->lanes};
+    for (int lane = 0; lane < TN_VECTOR; lane++) {
+        const int g = lane / (l->copies * l->read);
+        m.from[lane] = l->copies_dout ? g * l->read + lane % l->read : lane;
+        if (m.from[lane] >= TN_VECTOR) m.from[lane] = 0;
+    }
+    return m;
+}
+
+/* Of one step; floats are counted from the block's first group, or from the step's first filter
+ * where a block is one group. */
+static lane_map map_made(const layout *l, const block *b, int step) {
+    const int first = step * l->copies;
+    lane_map m = {.count =
+                      b->groups > 1 || l->together > 1 ? b->groups * l->made : l->made - first};
+    if (m.count > TN_VECTOR) m.count = TN_VECTOR;
+    for (int lane = 0; lane < TN_VECTOR; lane++) {
+        const int g = lane / (l->copies * l->read), e = lane / l->read % l->copies;
+        m.from[lane] = l->together > 1 ? g * l->made + first + e : e;
+        if (m.from[lane] >= m.count) m.from[lane] = 0;
+    }
+    return m;
+}
+
+static int made_offset(const layout *l, int step) {
+    return l->together > 1 ? 0 : step * l->copies;
+}
+
+static void copy_pixels(const lane_map *m, const float *from, ptrdiff_t pitch, int pixels,
+                        float *to) {
+#ifdef __AVX512F__
+    const __mmask16 mask = (__mmask16)((1u << m->count) - 1);
+    const __m512i lanes = _mm512_loadu_si512(m->from);
+    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR)
+        _mm512_storeu_ps(to, _mm512_permutexvar_ps(lanes, _mm512_maskz_loadu_ps(mask, from)));
+#else
+    const __m256i mask =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(m->count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    const __m256i lanes = _mm256_loadu_si256((const __m256i *)m->from);
+    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR)
+        _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(_mm256_maskload_ps(from, mask), lanes));
+#endif
+}
+
+/* Rows first..first+rows-1 of some images, from channel c on, into one vector a pixel. */
+static void copy_rows(const lane_map *m, const tn_tensor *t, int c, int image, int images,
+                      int first, int rows, float *to) {
+    const size_t row_floats = (size_t)t->w * TN_VECTOR;
+    for (int n = image; n < image + images; n++)
+        for (int y = first; y < first + rows; y++, to += row_floats)
+            copy_pixels(m, tn_data(t) + ((size_t)n * t->h + y) * t->w * t->pitch + c, t->pitch,
+                        t->w, to);
+}
+
+#endif
