@@ -3,9 +3,10 @@
  *
  * The gradient is a product summed over pixels: filters in the rows of tiles, channels read in
  * their lanes, one tile for each tap. A unit's pixels are packed once, what is read into panels of
- * TN_PANEL channels, what comes down into rows of TN_TILE_ROWS filters; a panel of either side then
- * stays in the first-level cache while the other side's pass by it. Where few channels are read (an
- * image), a kernel row's channels lie side by side in the slab, and lanes run over them instead.
+ * TN_OUTER_PANEL channels, what comes down into rows of TN_OUTER_ROWS filters; a panel of either
+ * side then stays in the first-level cache while the other side's pass by it. Where few channels
+ * are read (an image), a kernel row's channels lie side by side in the slab, and lanes run over
+ * them instead.
  *
  * Threads share either the larger side of the gradient, or, when it is small, the units; each then
  * has a gradient of its own, and they are added up in the order of the threads. Both ways the bits
@@ -24,7 +25,7 @@ enum {
     PIXELS = 128,                   /* of a unit, about */
     OWN_GRADIENT_BYTES = 512 << 10, /* up to here every thread has a whole one */
     ROWS_BYTES = 128 << 10,         /* packed rows that are swept together */
-    TILE_FLOATS = TN_TILE_ROWS * TN_PANEL,
+    TILE_FLOATS = TN_OUTER_ROWS * TN_OUTER_PANEL,
 };
 
 static size_t round_up(size_t floats) {
@@ -47,16 +48,16 @@ TILES(3)
 TILES(4)
 TILES(5)
 TILES(6)
-#if TN_TILE_MOST_ROWS > 6
+#if TN_OUTER_MOST_ROWS > 6
 TILES(7)
 TILES(8)
 #endif
 
 #define BOTH(rows)                                                                                 \
     { tile_##rows##_1, tile_##rows##_2 }
-static const tile_function tile_table[TN_TILE_ROWS][2] = {
+static const tile_function tile_table[TN_OUTER_ROWS][2] = {
     BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
-#if TN_TILE_MOST_ROWS > 6
+#if TN_OUTER_MOST_ROWS > 6
     BOTH(7), BOTH(8),
 #endif
 };
@@ -66,7 +67,7 @@ static const tile_function tile_table[TN_TILE_ROWS][2] = {
 
 /* Row sets are of nearly equal size. */
 static tn_status lay_rows(state *s, const char *name) {
-    s->row_sets = (s->made + TN_TILE_ROWS - 1) / TN_TILE_ROWS;
+    s->row_sets = (s->made + TN_OUTER_ROWS - 1) / TN_OUTER_ROWS;
     s->row_from = malloc(((size_t)s->groups * s->row_sets + 1) * sizeof *s->row_from);
     if (!s->row_from) return tn_fail("%s: out of memory", name);
     for (int i = 0; i <= s->groups * s->row_sets; i++) {
@@ -78,9 +79,9 @@ static tn_status lay_rows(state *s, const char *name) {
 
 static void lay_panels(state *s, const tn_convolution_attr *a) {
     const int across = a->kw * s->read;
-    s->wide = s->groups == 1 && s->read < TN_PANEL && a->kw > 1 && a->dilation == 1;
+    s->wide = s->groups == 1 && s->read < TN_OUTER_PANEL && a->kw > 1 && a->dilation == 1;
     s->taps = s->wide ? a->kh : a->kh * a->kw;
-    s->panels = ((s->wide ? across : s->read) + TN_PANEL - 1) / TN_PANEL;
+    s->panels = ((s->wide ? across : s->read) + TN_OUTER_PANEL - 1) / TN_OUTER_PANEL;
     s->tiles = (size_t)s->taps * s->groups * s->row_sets * s->panels * TILE_FLOATS;
 }
 
@@ -94,10 +95,10 @@ static void lay_units(state *s, const tn_tensor *out, int threads) {
     const int band = (rows + s->units.cuts - 1) / s->units.cuts;
     const size_t slab_rows = (size_t)s->units.images * tn_slab_extent(&s->slab_y, band);
     const size_t pixels = (size_t)s->units.images * band * columns;
-    s->panel_floats = slab_rows * s->slab_width * (s->wide ? s->read : TN_PANEL);
-    s->row_set_floats = round_up(pixels * TN_TILE_ROWS + TN_VECTOR);
-    s->read_floats =
-        round_up((s->wide ? 1 : (size_t)s->groups * s->panels) * s->panel_floats + 2 * TN_PANEL);
+    s->panel_floats = slab_rows * s->slab_width * (s->wide ? s->read : TN_OUTER_PANEL);
+    s->row_set_floats = round_up(pixels * TN_OUTER_ROWS + TN_VECTOR);
+    s->read_floats = round_up((s->wide ? 1 : (size_t)s->groups * s->panels) * s->panel_floats +
+                              2 * TN_OUTER_PANEL);
     s->delta_floats = (size_t)s->groups * s->row_sets * s->row_set_floats;
 }
 
@@ -168,13 +169,13 @@ static ptrdiff_t tap_at(const state *s, int tap) {
     if (s->wide) return (ptrdiff_t)tap * s->y.read_tap * s->slab_width * s->read;
     const int ky = tap / s->x.taps, kx = tap % s->x.taps;
     return ((ptrdiff_t)ky * s->y.read_tap * s->slab_width + (ptrdiff_t)kx * s->x.read_tap) *
-           TN_PANEL;
+           TN_OUTER_PANEL;
 }
 
 static void add_tiles(const state *s, workplace *w, tn_outer_tile *t, int row, int panel) {
     const int rows = s->row_from[row + 1] - s->row_from[row], group = row / s->row_sets;
-    const int lanes = (s->wide ? s->x.taps : 1) * s->read - panel * TN_PANEL;
-    const float *read = s->wide ? w->read + (size_t)panel * TN_PANEL
+    const int lanes = (s->wide ? s->x.taps : 1) * s->read - panel * TN_OUTER_PANEL;
+    const float *read = s->wide ? w->read + (size_t)panel * TN_OUTER_PANEL
                                 : w->read + ((size_t)group * s->panels + panel) * s->panel_floats;
     const tile_function add = tile_table[rows - 1][lanes > TN_VECTOR];
     t->delta = w->delta + (size_t)row * s->row_set_floats;
@@ -193,7 +194,7 @@ static void add_tiles(const state *s, workplace *w, tn_outer_tile *t, int row, i
 }
 
 static void add_unit(const state *s, workplace *w, tn_slab_part part) {
-    const int pitch = s->wide ? s->read : TN_PANEL;
+    const int pitch = s->wide ? s->read : TN_OUTER_PANEL;
     const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
     tn_outer_tile t = {.step = (ptrdiff_t)s->slab_x.step * pitch,
                        .row_step = (ptrdiff_t)s->slab_y.step * s->slab_width * pitch,
@@ -255,10 +256,10 @@ static void unpack_filter(const state *s, const float *gradients, int row, int w
         for (int tap = 0; tap < s->taps; tap++) {
             const float *lane = gradients +
                                 (((size_t)row * s->panels + panel) * s->taps + tap) * TILE_FLOATS +
-                                (size_t)within * TN_PANEL;
-            const int from = panel * TN_PANEL;
+                                (size_t)within * TN_OUTER_PANEL;
+            const int from = panel * TN_OUTER_PANEL;
             const int all = (s->wide ? s->x.taps : 1) * s->read;
-            const int lanes = all - from < TN_PANEL ? all - from : TN_PANEL;
+            const int lanes = all - from < TN_OUTER_PANEL ? all - from : TN_OUTER_PANEL;
             for (int l = 0; l < lanes; l++) {
                 float sum = lane[l];
                 for (int o = 1; o < s->owners; o++) sum += lane[(size_t)o * s->tiles + l];

@@ -1,23 +1,23 @@
 /* What the weight gradient's matrix product reads, laid out for it: the slab of what was read in
- * panels of TN_PANEL channels, what comes down in rows of TN_TILE_ROWS filters; and the next unit's
- * memory, fetched while this one is worked on. */
+ * panels of TN_OUTER_PANEL channels, what comes down in rows of TN_OUTER_ROWS filters; and the next
+ * unit's memory, fetched while this one is worked on. */
 #ifndef TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
 #define TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
 
 #include "layers/op.h"
 #include "layers/ops/convolution_axis.h"
 #include "layers/ops/dense_slab.h"
-#include "layers/ops/dense_tile.h"
+#include "layers/ops/outer_tile.h"
 
 #include <string.h>
 
 enum {
     LINE_BYTES = 64,
     PACKED = 4, /* pixels */
-    COPIED = 8, /* floats of a row set: TN_TILE_ROWS and what fills a vector */
+    COPIED = 8, /* floats of a row set: TN_OUTER_ROWS and what fills a vector */
 };
 
-_Static_assert((int)COPIED >= (int)TN_TILE_ROWS, "a row set is copied whole");
+_Static_assert((int)COPIED >= (int)TN_OUTER_ROWS, "a row set is copied whole");
 
 typedef enum sharing { SHARE_UNITS, SHARE_ROWS, SHARE_PANELS } sharing;
 
@@ -58,15 +58,15 @@ typedef struct workplace {
 static void pack_pixel(const state *s, const workplace *w, const float *from, float *to) {
     for (int g = 0; g < s->groups; g++)
         for (int p = w->panel_from; p < w->panel_to; p++) {
-            const int at = p * TN_PANEL, left = s->read - at;
+            const int at = p * TN_OUTER_PANEL, left = s->read - at;
             float *lanes = to + ((size_t)g * s->panels + p) * s->panel_floats;
             const float *channels = from ? from + (size_t)g * s->read + at : NULL;
-            if (channels && left >= TN_PANEL) {
-                memcpy(lanes, channels, TN_PANEL * sizeof(float));
+            if (channels && left >= TN_OUTER_PANEL) {
+                memcpy(lanes, channels, TN_OUTER_PANEL * sizeof(float));
             } else {
                 const size_t some = channels ? (size_t)left * sizeof(float) : 0;
                 if (some) memcpy(lanes, channels, some);
-                memset((char *)lanes + some, 0, TN_PANEL * sizeof(float) - some);
+                memset((char *)lanes + some, 0, TN_OUTER_PANEL * sizeof(float) - some);
             }
         }
 }
@@ -78,7 +78,7 @@ static void pack_row(const state *s, const workplace *w, const tn_tensor *in, co
         const bool inside = row && (unsigned)x < (unsigned)in->w;
         const float *from = inside ? row + (size_t)x * in->pitch : NULL;
         if (!s->wide) {
-            pack_pixel(s, w, from, to + (size_t)i * TN_PANEL);
+            pack_pixel(s, w, from, to + (size_t)i * TN_OUTER_PANEL);
             continue;
         }
         for (int c = 0; c < s->read; c++) to[i * s->read + c] = from ? from[c] : 0;
@@ -87,7 +87,7 @@ static void pack_row(const state *s, const workplace *w, const tn_tensor *in, co
 
 static void pack_read(const state *s, const workplace *w, const tn_tensor *in, tn_slab_part part) {
     const int rows = tn_slab_extent(&s->slab_y, part.rows);
-    const size_t row_floats = (size_t)s->slab_width * (s->wide ? s->read : TN_PANEL);
+    const size_t row_floats = (size_t)s->slab_width * (s->wide ? s->read : TN_OUTER_PANEL);
     float *to = w->read;
     for (int n = 0; n < part.images; n++)
         for (int i = 0; i < rows; i++, to += row_floats) {
@@ -106,7 +106,7 @@ static void pack_delta_pixels(const state *s, const workplace *w, const float *f
     for (int i = w->rows_from; i < w->rows_to; i++) {
         const float *rows = from + s->row_from[i];
         float *set = to + (size_t)i * s->row_set_floats;
-        for (int p = 0; p < pixels; p++, rows += pitch, set += TN_TILE_ROWS)
+        for (int p = 0; p < pixels; p++, rows += pitch, set += TN_OUTER_ROWS)
             memcpy(set, rows, COPIED * sizeof(float));
     }
 }
@@ -132,9 +132,9 @@ static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout
             const int some = left < PACKED ? (int)left : PACKED;
             pack_delta_pixels(s, w, tn_data(dout) + p * pitch, pitch, some, to);
             p += (size_t)some;
-            to += some * TN_TILE_ROWS;
+            to += some * TN_OUTER_ROWS;
         }
-        for (; p < end; p++, to += TN_TILE_ROWS)
+        for (; p < end; p++, to += TN_OUTER_ROWS)
             pack_delta_exactly(s, w, tn_data(dout) + p * pitch, to);
     }
 }
