@@ -22,8 +22,8 @@ static const tn_kernel *const forward[] = {
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
-    &tn_convolution_forward_avx2,
+    &tn_convolution_forward_avx512,       &tn_convolution_forward_dense_avx512,
+    &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
@@ -43,8 +43,8 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
-    &tn_convolution_backward_data_avx2,
+    &tn_convolution_backward_data_avx512,       &tn_convolution_backward_data_dense_avx512,
+    &tn_convolution_backward_data_dense_avx2,   &tn_convolution_backward_data_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_data_onednn,
