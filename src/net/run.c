@@ -170,6 +170,10 @@ static void settle_tail(const tn_run *run, int i) {
     if (k->in_place) run->tensor[r->tail->op->out].over = r->tail->op->in[1];
 }
 
+static size_t tensor_bytes(const tn_tensor *t) {
+    return tn_pixels(t) * (size_t)t->pitch * tn_element_bytes(t);
+}
+
 /* After prepare: where op i allows it, what it makes of its output's gradient takes that one's
  * memory: what was just read need not be fetched again to be written. */
 static void settle_gradient(const tn_run *run, int i) {
@@ -177,6 +181,7 @@ static void settle_gradient(const tn_run *run, int i) {
     const int last = r->op->n_in - 1, out = r->op->out;
     if (!r->pass[TN_BACKWARD_DATA].in_place || r->gpu || outlives(run, out)) return;
     if (!run->tensor[out].has_grad || !r->din[last].n || r->accumulate[last]) return;
+    if (tensor_bytes(&r->din[last]) != tensor_bytes(&r->dout)) return;
     run->tensor[r->op->in[last]].grad_over = out;
 }
 
@@ -189,10 +194,6 @@ static int add_item(tn_run *run, size_t bytes, int first, int last) {
 
 static int back_time(const tn_run *run, int i) {
     return 2 * run->n_ops - 1 - i;
-}
-
-static size_t tensor_bytes(const tn_tensor *t) {
-    return tn_pixels(t) * (size_t)t->pitch * tn_element_bytes(t);
 }
 
 static int forward_time(const tn_run *run, int i) {
