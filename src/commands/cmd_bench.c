@@ -1,5 +1,6 @@
 /* darknet bench: how long a net's training step or forward pass takes, and where the time goes. */
 #include "src/commands/commands.h"
+#include "src/commands/device.h"
 #include "src/commands/options.h"
 #include "src/net/net.h"
 #include "src/net/optimizer.h"
@@ -42,7 +43,9 @@ static tn_status set_up(bench *b, const char *cfg, const tn_texts *overrides) {
                                     .batch = b->batch,
                                     .threads = b->threads,
                                     .kernels = b->kernels,
-                                    .output = -1};
+                                    .output = -1,
+                                    .precision = tn_device_precision()};
+    TN_TRY(tn_device_check_processor());
     TN_TRY(tn_run_create(&b->net->plan, b->net->param, &options, &b->run));
     const tn_tensor in = tn_run_input(b->run), out = tn_run_output(b->run);
     uint32_t random = 1;
@@ -115,9 +118,8 @@ static tn_status report_ops(bench *b) {
     for (int i = n - 1; i >= 0 && !b->infer && status == TN_OK; i--) {
         tn_op_run *r = tn_run_op(b->run, i);
         for (tn_pass p = TN_PASSES - 1; p > TN_FORWARD && status == TN_OK; p--) {
-            tn_kernel_run *k = &r->pass[p];
             const double start = now();
-            if (k->kernel) status = k->kernel->run(r, k);
+            status = tn_op_run_pass(r, p);
             seconds[i * TN_PASSES + (int)p] = now() - start;
         }
     }
