@@ -1,5 +1,6 @@
 /* norm_act: every kernel against the reference on random shapes, and against figures computed with
  * another program. */
+#include "layers/device/cpu.h"
 #include "layers/ops/norm_act_kernels.h"
 #include "tests/support/op_cases.h"
 #include "tests/support/small_there.h"
@@ -55,6 +56,10 @@ static void random_shapes_agree(void **state) {
         assert_true(tn_harness_served(&tn_norm_act_forward_cuda) > tn_shapes_of(SHAPES).count / 2);
         assert_true(tn_harness_served(&tn_norm_act_backward_cuda) > tn_shapes_of(SHAPES).count / 2);
     }
+    assert_true(tn_harness_served(&tn_norm_act_forward_bf16) > tn_shapes_of(SHAPES).count / 8 ||
+                !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_norm_act_backward_bf16) > tn_shapes_of(SHAPES).count / 8 ||
+                !tn_cpu_has_bf16());
     assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > tn_shapes_of(SHAPES).count / 4 ||
                 !__builtin_cpu_supports("avx2"));
     assert_true(tn_harness_served(&tn_norm_act_backward_avx2) > tn_shapes_of(SHAPES).count / 4 ||
