@@ -165,7 +165,7 @@ $(DOUBLE_LIB): $(DOUBLE_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-ISA = $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
+ISA = $(if $(findstring _bf16_avx512,$(1)),-mavx512bf16) $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))

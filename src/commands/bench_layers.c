@@ -28,11 +28,8 @@ static double least_bytes(const tn_op_run *r, tn_pass pass) {
 }
 
 static tn_status time_pass(tn_op_run *r, tn_pass pass, double *seconds) {
-    tn_kernel_run *k = &r->pass[pass];
     const double start = tn_clock();
-    const tn_status status = pass == TN_FORWARD ? tn_op_forward(r)
-                             : k->kernel        ? k->kernel->run(r, k)
-                                                : TN_OK;
+    const tn_status status = tn_op_run_pass(r, pass);
     *seconds = tn_clock() - start;
     return status;
 }

@@ -25,7 +25,7 @@ typedef struct tn_run_options {
     tn_gpu *gpu;          /* runs there, with a mirror of its own; NULL: see mirror */
     tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
     bool views_there;  /* with a mirror: callers' views lie on the GPU, and are not copied */
-    tn_precision precision; /* on a GPU */
+    tn_precision precision; /* TN_PRECISION_TF32 is fp32 on the processor */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
     int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
                        */
