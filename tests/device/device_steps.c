@@ -1,0 +1,168 @@
+/* Training steps there, each from the processor's state, so that differences do not build up. */
+#include "tests/device/device_nets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The state before a step; then what the processor makes of it from the GPU's gradients. */
+typedef struct before {
+    tn_param *param; /* values are its own, gradients those of `there`'s net */
+    tn_optimizer *optimizer;
+    tn_real *values;
+} before;
+
+static void open_before(before *b, const device_training *there) {
+    const tn_optimizer *o = tn_replicas_optimizer(there->replicas);
+    const int n = there->net->plan.n_params;
+    size_t count = 0, at = 0;
+    for (int i = 0; i < n; i++) count += there->net->param[i].spec->count;
+    b->param = calloc((size_t)n + 1, sizeof *b->param);
+    b->values = malloc(count * sizeof *b->values);
+    if (!b->param || !b->values) device_must(tn_fail("out of memory"));
+    for (int i = 0; i < n; i++) {
+        b->param[i] = there->net->param[i];
+        b->param[i].value = b->values + at;
+        at += b->param[i].spec->count;
+    }
+    device_must(tn_optimizer_create(&o->options, b->param, n, &b->optimizer));
+}
+
+static void close_before(before *b) {
+    tn_optimizer_free(b->optimizer);
+    free(b->param);
+    free(b->values);
+}
+
+static void copy_optimizer(tn_optimizer *to, const tn_optimizer *from) {
+    memcpy(to->pages, from->pages, from->bytes);
+    to->updates = from->updates;
+}
+
+static void copy_values(tn_param *to, const tn_net *from) {
+    for (int i = 0; i < from->plan.n_params; i++)
+        memcpy(to[i].value, from->param[i].value, to[i].spec->count * sizeof *to[i].value);
+}
+
+static void restart(before *b, const device_training *here, device_training *there) {
+    const tn_optimizer *from = tn_replicas_optimizer(here->replicas);
+    copy_values(there->net->param, here->net);
+    copy_values(b->param, here->net);
+    copy_optimizer(tn_replicas_optimizer(there->replicas), from);
+    copy_optimizer(b->optimizer, from);
+    device_written(there);
+}
+
+/* A tensor with next to no gradient is held against a thousandth of the whole net's. */
+static void compare_gradients(const tn_net *here, const tn_net *there) {
+    device_norms all = {0};
+    size_t count = 0;
+    for (int i = 0; i < here->plan.n_params; i++) {
+        const tn_param *p = &here->param[i];
+        if (!p->grad) continue;
+        device_add(&all, p->grad, there->param[i].grad, p->spec->count);
+        count += p->spec->count;
+    }
+    for (int i = 0; i < here->plan.n_params; i++) {
+        const tn_param *p = &here->param[i];
+        if (!p->grad) continue;
+        device_norms own = {0};
+        device_add(&own, p->grad, there->param[i].grad, p->spec->count);
+        const double least = 1e-3 * sqrt(all.size * (double)p->spec->count / (double)count);
+        device_record(DEVICE_GRADIENTS, device_ratio(&own, least), p->spec->name);
+    }
+}
+
+/* What the update changed: a - before against b - before. */
+static void compare_weights(const before *old, const tn_net *here, const tn_net *there) {
+    device_norms all = {0};
+    for (int i = 0; i < here->plan.n_params; i++) {
+        const tn_param *p = &here->param[i], *q = &there->param[i];
+        if (!p->grad) continue;
+        for (size_t k = 0; k < p->spec->count; k++) {
+            const double moved = (double)p->value[k] - (double)old->param[i].value[k];
+            const double apart = (double)p->value[k] - (double)q->value[k];
+            all.apart += apart * apart;
+            all.size += moved * moved;
+        }
+    }
+    device_record(DEVICE_WEIGHTS, device_ratio(&all, 0), "");
+}
+
+static void compare_moments(const tn_optimizer *here, const tn_optimizer *there) {
+    device_norms first = {0}, second = {0};
+    device_add(&first, here->first, there->first, here->count);
+    device_add(&second, here->second, there->second, here->count);
+    device_record(DEVICE_MOMENTS, device_ratio(&first, 0), "first");
+    device_record(DEVICE_MOMENTS, device_ratio(&second, 0), "second");
+}
+
+/* Variances lie behind their means. */
+static double deviation(const tn_net *net, int mean) {
+    double sum = 0;
+    if (mean + 1 < net->plan.n_params && net->param[mean + 1].spec->kind == TN_PARAM_VARIANCE)
+        for (size_t k = 0; k < net->param[mean + 1].spec->count; k++)
+            sum += (double)net->param[mean + 1].value[k];
+    return sqrt(sum);
+}
+
+static void compare_statistics(const tn_net *here, const tn_net *there) {
+    for (int i = 0; i < here->plan.n_params; i++) {
+        const tn_param *p = &here->param[i];
+        if (p->grad) continue;
+        device_norms own = {0};
+        device_add(&own, p->value, there->param[i].value, p->spec->count);
+        const double least = p->spec->kind == TN_PARAM_MEAN ? deviation(here, i) : 0;
+        device_record(DEVICE_STATISTICS, device_ratio(&own, least), p->spec->name);
+    }
+}
+
+/* Largest difference, relative to the element; what is smaller than any weight counts as it is. */
+static double furthest(const tn_real *a, const tn_real *b, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double x = (double)a[i], apart = fabs(x - (double)b[i]);
+        if (!(apart <= most * fmax(fabs(x), 1e-20))) most = apart / fmax(fabs(x), 1e-20);
+    }
+    return most;
+}
+
+/* The GPU's update of its own gradients against the processor's of the same. */
+static void compare_update(before *b, const device_training *there) {
+    const tn_optimizer *o = tn_replicas_optimizer(there->replicas);
+    tn_optimizer_update(b->optimizer, b->param, device_rate);
+    for (int i = 0; i < there->net->plan.n_params; i++) {
+        const tn_param *p = &b->param[i];
+        if (!p->grad) continue;
+        device_record(DEVICE_UPDATE, furthest(p->value, there->net->param[i].value, p->spec->count),
+                      p->spec->name);
+    }
+    device_record(DEVICE_UPDATE, furthest(b->optimizer->first, o->first, o->count), "first moment");
+    device_record(DEVICE_UPDATE, furthest(b->optimizer->second, o->second, o->count),
+                  "second moment");
+}
+
+void device_try_steps(const device_trial *trial, device_training *here, device_training *there) {
+    before b;
+    open_before(&b, there);
+    for (int s = 0; s < trial->steps; s++) {
+        char where[32];
+        snprintf(where, sizeof where, "step %d", s + 1);
+        restart(&b, here, there);
+        device_pass(here, trial, s);
+        device_pass(there, trial, s);
+        device_record(DEVICE_LOSS, fabs(here->loss - there->loss) / fmax(1, fabs(here->loss)),
+                      where);
+        device_must(tn_mirror_gradients_out(tn_replicas_mirror(there->replicas)));
+        compare_gradients(here->net, there->net);
+        device_update(here);
+        device_update(there);
+        compare_weights(&b, here->net, there->net);
+        compare_moments(tn_replicas_optimizer(here->replicas),
+                        tn_replicas_optimizer(there->replicas));
+        compare_statistics(here->net, there->net);
+        compare_update(&b, there);
+    }
+    close_before(&b);
+}
