@@ -115,6 +115,7 @@ void device_written(device_training *t) {
 
 void device_add(device_norms *norms, const tn_real *a, const tn_real *b, size_t n) {
     double apart = 0, size = 0;
+#pragma omp parallel for schedule(static) reduction(+ : apart, size) if (n > 1 << 16)
     for (size_t i = 0; i < n; i++) {
         const double x = (double)a[i], d = x - (double)b[i];
         apart += d * d;

@@ -74,19 +74,21 @@ static void compare_gradients(const tn_net *here, const tn_net *there) {
     }
 }
 
-/* What the update changed: a - before against b - before. */
+/* What the update changed: here - before against there - before. */
 static void compare_weights(const before *old, const tn_net *here, const tn_net *there) {
-    device_norms all = {0};
+    double apart = 0, size = 0;
     for (int i = 0; i < here->plan.n_params; i++) {
-        const tn_param *p = &here->param[i], *q = &there->param[i];
-        if (!p->grad) continue;
-        for (size_t k = 0; k < p->spec->count; k++) {
-            const double moved = (double)p->value[k] - (double)old->param[i].value[k];
-            const double apart = (double)p->value[k] - (double)q->value[k];
-            all.apart += apart * apart;
-            all.size += moved * moved;
+        const tn_real *p = here->param[i].value, *q = there->param[i].value;
+        const tn_real *from = old->param[i].value;
+        const size_t n = here->param[i].grad ? here->param[i].spec->count : 0;
+#pragma omp parallel for schedule(static) reduction(+ : apart, size) if (n > 1 << 16)
+        for (size_t k = 0; k < n; k++) {
+            const double moved = (double)p[k] - (double)from[k], d = (double)p[k] - (double)q[k];
+            apart += d * d;
+            size += moved * moved;
         }
     }
+    const device_norms all = {apart, size};
     device_record(DEVICE_WEIGHTS, device_ratio(&all, 0), "");
 }
 
@@ -121,11 +123,14 @@ static void compare_statistics(const tn_net *here, const tn_net *there) {
 /* Largest difference, relative to the element; what is smaller than any weight counts as it is. */
 static double furthest(const tn_real *a, const tn_real *b, size_t n) {
     double most = 0;
+    bool finite = true;
+#pragma omp parallel for schedule(static) reduction(max : most) reduction(&& : finite)
     for (size_t i = 0; i < n; i++) {
-        const double x = (double)a[i], apart = fabs(x - (double)b[i]);
-        if (!(apart <= most * fmax(fabs(x), 1e-20))) most = apart / fmax(fabs(x), 1e-20);
+        const double x = (double)a[i], apart = fabs(x - (double)b[i]) / fmax(fabs(x), 1e-20);
+        finite = finite && isfinite(apart);
+        if (apart > most) most = apart;
     }
-    return most;
+    return finite ? most : INFINITY;
 }
 
 /* The GPU's update of its own gradients against the processor's of the same. */

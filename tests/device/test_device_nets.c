@@ -109,6 +109,14 @@ static int try_all(device_trial *trial, char *const *name, int n) {
     return tried;
 }
 
+/* Libraries that are not there; what is there the description says. */
+static void print_missing(tn_gpu *gpu) {
+    void *handle;
+    if (!tn_gpu_cublas(gpu, &handle))
+        printf("# no cuBLAS, our own kernels serve: %s\n", tn_error());
+    if (!tn_gpu_cudnn(gpu, &handle)) printf("# no cuDNN, our own kernels serve: %s\n", tn_error());
+}
+
 int main(int argc, char **argv) {
     device_trial trial = {.size = 64, .batch = 4, .steps = 10, .resumed = 4};
     int first = 1;
@@ -119,6 +127,7 @@ int main(int argc, char **argv) {
         return SKIPPED;
     }
     device_must(tn_gpu_open(&(tn_gpu_options){0}, &trial.gpu));
+    print_missing(trial.gpu);
     printf("# %s: %d x %d pixels, batch %d, %d steps, %d resumed\n", tn_gpu_describe(trial.gpu),
            trial.size, trial.size, trial.batch, trial.steps, trial.resumed);
     const int tried = try_all(&trial, argv + first, argc - first);
