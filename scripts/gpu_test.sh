@@ -2,7 +2,7 @@
 # make gpu-test: kernels, then whole nets against the processor, in every precision. Lines of "ok",
 # "not ok", "skip"; at the end the table of what was found, and the verdict.
 # usage: scripts/gpu_test.sh TEST_DEVICE_NETS [KERNEL_TEST...]
-# STEPS (50) training steps of SIZE (64) pixels, BATCH (4) images, RESUME (10) of a resumed run;
+# STEPS (50) training steps of SIZE (128) pixels, BATCH (8) images, RESUME (10) of a resumed run;
 # PRECISIONS (fp32,tf32,bf16); NETS (all); ANSWERS (224): pixels at which answers are compared too.
 # EMULATE=1: the nets on the emulated GPU of the tests.
 set -u
@@ -39,7 +39,7 @@ fi
 {
     run "answers" "$nets" $precisions -steps 0 -resume 0 -size "${ANSWERS:-224}" ${NETS:-}
     run "training" "$nets" $precisions -steps "${STEPS:-50}" -resume "${RESUME:-10}" \
-        -size "${SIZE:-64}" -batch "${BATCH:-4}" ${NETS:-}
+        -size "${SIZE:-128}" -batch "${BATCH:-8}" ${NETS:-}
 }
 ran=$?
 count() { grep -c -- "$1" "$log"; }

@@ -12,16 +12,21 @@ typedef struct measure {
     double bound[PRECISIONS]; /* fp32, tf32, bf16 */
 } measure;
 
-/* What rounding makes of a net: fp32's factors have 24 bits, tf32's 11, bf16's 8. Gradients of
- * batch norm over few values and of activations near a corner enlarge it; Adam's first steps go by
- * a gradient's sign, whatever its size. */
+/* What rounding makes of a net: factors have 24 bits in fp32, 11 in tf32, 8 in bf16. Answers and
+ * statistics take it as it comes. Gradients of nets at random weights enlarge it by far: a unit
+ * near its activation's corner passes its gradient on or does not, layer after layer, and batch
+ * norm over few values does the rest. In double, MobileNet's gradients move by a third when its
+ * weights are rounded to 11 bits, and by 4/5 at 8 bits; in fp32 the processor's own are up to 3 %
+ * from the exact ones. So fp32 alone holds gradients to their values; tf32 and bf16 to their size,
+ * the kernels' own tests to more. Adam's first steps go by a gradient's sign, whatever its size:
+ * all of them turned round would be 2. */
 static const measure measures[DEVICE_MEASURES] = {
     [DEVICE_FORWARD] = {"forward", "scores, relative to the largest", {1e-4, 1e-2, 5e-2}},
-    [DEVICE_LOSS] = {"loss", "losses of restarted steps", {1e-4, 1e-2, 5e-2}},
-    [DEVICE_GRADIENTS] = {"gradients", "gradients, tensor by tensor", {1e-2, 0.2, 0.7}},
-    [DEVICE_WEIGHTS] = {"weights", "what a step changed", {1e-2, 0.2, 0.7}},
-    [DEVICE_MOMENTS] = {"moments", "Adam's moments", {1e-2, 0.2, 0.7}},
-    [DEVICE_STATISTICS] = {"statistics", "running statistics", {1e-4, 1e-2, 5e-2}},
+    [DEVICE_LOSS] = {"loss", "losses of restarted steps", {1e-3, 5e-2, 0.5}},
+    [DEVICE_GRADIENTS] = {"gradients", "gradients, tensor by tensor", {5e-2, 1, 3}},
+    [DEVICE_WEIGHTS] = {"weights", "what a step changed", {0.25, 1, 1.5}},
+    [DEVICE_MOMENTS] = {"moments", "Adam's moments", {5e-2, 1, 3}},
+    [DEVICE_STATISTICS] = {"statistics", "running statistics", {1e-4, 1e-2, 0.1}},
     [DEVICE_UPDATE] = {"update", "an update, given the gradients", {1e-6, 1e-6, 1e-6}},
     [DEVICE_FILES] = {"files", "bits that .weights files do not carry", {0, 0, 0}},
     [DEVICE_RESUMED] = {"resumed", "bits that differ after resuming", {0, 0, 0}},

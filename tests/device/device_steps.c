@@ -54,24 +54,28 @@ static void restart(before *b, const device_training *here, device_training *the
     device_written(there);
 }
 
-/* A tensor with next to no gradient is held against a thousandth of the whole net's. */
+/* Over a tensor's own gradient, or over what is usual for tensors of its kind: some gradients are
+ * nothing but rounding (a scale's, where batch norm follows without an activation's corner between:
+ * it undoes any scale). */
 static void compare_gradients(const tn_net *here, const tn_net *there) {
-    device_norms all = {0};
-    size_t count = 0;
+    enum { KINDS = TN_PARAM_WEIGHTS + 1 };
+    double size[KINDS] = {0}, count[KINDS] = {0};
+    device_norms *own = calloc((size_t)here->plan.n_params + 1, sizeof *own);
+    if (!own) device_must(tn_fail("out of memory"));
     for (int i = 0; i < here->plan.n_params; i++) {
         const tn_param *p = &here->param[i];
         if (!p->grad) continue;
-        device_add(&all, p->grad, there->param[i].grad, p->spec->count);
-        count += p->spec->count;
+        device_add(&own[i], p->grad, there->param[i].grad, p->spec->count);
+        size[p->spec->kind] += own[i].size;
+        count[p->spec->kind] += (double)p->spec->count;
     }
     for (int i = 0; i < here->plan.n_params; i++) {
-        const tn_param *p = &here->param[i];
-        if (!p->grad) continue;
-        device_norms own = {0};
-        device_add(&own, p->grad, there->param[i].grad, p->spec->count);
-        const double least = 1e-3 * sqrt(all.size * (double)p->spec->count / (double)count);
-        device_record(DEVICE_GRADIENTS, device_ratio(&own, least), p->spec->name);
+        const tn_param_spec *spec = here->param[i].spec;
+        if (!here->param[i].grad) continue;
+        const double usual = sqrt(size[spec->kind] * (double)spec->count / count[spec->kind]);
+        device_record(DEVICE_GRADIENTS, device_ratio(&own[i], usual), spec->name);
     }
+    free(own);
 }
 
 /* What the update changed: here - before against there - before. */
