@@ -6,33 +6,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The state before a step; then what the processor makes of it from the GPU's gradients. */
-typedef struct before {
+/* What the processor makes of a step's beginning from the GPU's gradients. */
+typedef struct expected {
     tn_param *param; /* values are its own, gradients those of `there`'s net */
     tn_optimizer *optimizer;
     tn_real *values;
-} before;
+} expected;
 
-static void open_before(before *b, const device_training *there) {
+static void open_expected(expected *e, const device_training *there) {
     const tn_optimizer *o = tn_replicas_optimizer(there->replicas);
     const int n = there->net->plan.n_params;
     size_t count = 0, at = 0;
     for (int i = 0; i < n; i++) count += there->net->param[i].spec->count;
-    b->param = calloc((size_t)n + 1, sizeof *b->param);
-    b->values = malloc(count * sizeof *b->values);
-    if (!b->param || !b->values) device_must(tn_fail("out of memory"));
+    e->param = calloc((size_t)n + 1, sizeof *e->param);
+    e->values = malloc(count * sizeof *e->values);
+    if (!e->param || !e->values) device_must(tn_fail("out of memory"));
     for (int i = 0; i < n; i++) {
-        b->param[i] = there->net->param[i];
-        b->param[i].value = b->values + at;
-        at += b->param[i].spec->count;
+        e->param[i] = there->net->param[i];
+        e->param[i].value = e->values + at;
+        at += e->param[i].spec->count;
     }
-    device_must(tn_optimizer_create(&o->options, b->param, n, &b->optimizer));
+    device_must(tn_optimizer_create(&o->options, e->param, n, &e->optimizer));
 }
 
-static void close_before(before *b) {
-    tn_optimizer_free(b->optimizer);
-    free(b->param);
-    free(b->values);
+static void close_expected(expected *e) {
+    tn_optimizer_free(e->optimizer);
+    free(e->param);
+    free(e->values);
 }
 
 static void copy_optimizer(tn_optimizer *to, const tn_optimizer *from) {
@@ -45,12 +45,12 @@ static void copy_values(tn_param *to, const tn_net *from) {
         memcpy(to[i].value, from->param[i].value, to[i].spec->count * sizeof *to[i].value);
 }
 
-static void restart(before *b, const device_training *here, device_training *there) {
+static void restart(expected *e, const device_training *here, device_training *there) {
     const tn_optimizer *from = tn_replicas_optimizer(here->replicas);
     copy_values(there->net->param, here->net);
-    copy_values(b->param, here->net);
+    copy_values(e->param, here->net);
     copy_optimizer(tn_replicas_optimizer(there->replicas), from);
-    copy_optimizer(b->optimizer, from);
+    copy_optimizer(e->optimizer, from);
     device_written(there);
 }
 
@@ -78,22 +78,14 @@ static void compare_gradients(const tn_net *here, const tn_net *there) {
     free(own);
 }
 
-/* What the update changed: here - before against there - before. */
-static void compare_weights(const before *old, const tn_net *here, const tn_net *there) {
-    double apart = 0, size = 0;
+/* All that learns, in here's values minus there's: the sum of squares. */
+static double squares_apart(const tn_net *here, const tn_net *there) {
+    device_norms all = {0};
     for (int i = 0; i < here->plan.n_params; i++) {
-        const tn_real *p = here->param[i].value, *q = there->param[i].value;
-        const tn_real *from = old->param[i].value;
-        const size_t n = here->param[i].grad ? here->param[i].spec->count : 0;
-#pragma omp parallel for schedule(static) reduction(+ : apart, size) if (n > 1 << 16)
-        for (size_t k = 0; k < n; k++) {
-            const double moved = (double)p[k] - (double)from[k], d = (double)p[k] - (double)q[k];
-            apart += d * d;
-            size += moved * moved;
-        }
+        const tn_param *p = &here->param[i];
+        if (p->grad) device_add(&all, p->value, there->param[i].value, p->spec->count);
     }
-    const device_norms all = {apart, size};
-    device_record(DEVICE_WEIGHTS, device_ratio(&all, 0), "");
+    return all.apart;
 }
 
 static void compare_moments(const tn_optimizer *here, const tn_optimizer *there) {
@@ -138,40 +130,47 @@ static double furthest(const tn_real *a, const tn_real *b, size_t n) {
 }
 
 /* The GPU's update of its own gradients against the processor's of the same. */
-static void compare_update(before *b, const device_training *there) {
+static void compare_update(const expected *e, const device_training *there) {
     const tn_optimizer *o = tn_replicas_optimizer(there->replicas);
-    tn_optimizer_update(b->optimizer, b->param, device_rate);
     for (int i = 0; i < there->net->plan.n_params; i++) {
-        const tn_param *p = &b->param[i];
+        const tn_param *p = &e->param[i];
         if (!p->grad) continue;
         device_record(DEVICE_UPDATE, furthest(p->value, there->net->param[i].value, p->spec->count),
                       p->spec->name);
     }
-    device_record(DEVICE_UPDATE, furthest(b->optimizer->first, o->first, o->count), "first moment");
-    device_record(DEVICE_UPDATE, furthest(b->optimizer->second, o->second, o->count),
+    device_record(DEVICE_UPDATE, furthest(e->optimizer->first, o->first, o->count), "first moment");
+    device_record(DEVICE_UPDATE, furthest(e->optimizer->second, o->second, o->count),
                   "second moment");
 }
 
+/* Both, and what is expected there. */
+static void update_all(expected *e, device_training *here, device_training *there) {
+    device_update(here);
+    const double moved = squares_apart(here->net, there->net); /* where the step began */
+    tn_optimizer_update(e->optimizer, e->param, device_rate);
+    device_update(there);
+    const device_norms norms = {squares_apart(here->net, there->net), moved};
+    device_record(DEVICE_WEIGHTS, device_ratio(&norms, 0), "");
+}
+
 void device_try_steps(const device_trial *trial, device_training *here, device_training *there) {
-    before b;
-    open_before(&b, there);
+    expected e;
+    open_expected(&e, there);
     for (int s = 0; s < trial->steps; s++) {
         char where[32];
         snprintf(where, sizeof where, "step %d", s + 1);
-        restart(&b, here, there);
+        restart(&e, here, there);
         device_pass(here, trial, s);
         device_pass(there, trial, s);
         device_record(DEVICE_LOSS, fabs(here->loss - there->loss) / fmax(1, fabs(here->loss)),
                       where);
         device_must(tn_mirror_gradients_out(tn_replicas_mirror(there->replicas)));
         compare_gradients(here->net, there->net);
-        device_update(here);
-        device_update(there);
-        compare_weights(&b, here->net, there->net);
+        update_all(&e, here, there);
         compare_moments(tn_replicas_optimizer(here->replicas),
                         tn_replicas_optimizer(there->replicas));
         compare_statistics(here->net, there->net);
-        compare_update(&b, there);
+        compare_update(&e, there);
     }
-    close_before(&b);
+    close_expected(&e);
 }
