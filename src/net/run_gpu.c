@@ -123,8 +123,9 @@ tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8
     uint8_t *from = (uint8_t *)g->bytes + bytes_at;
     TN_TRY(tn_gpu_copy_in(g->gpu, g->bytes, table, values * sizeof *table, "a net's input"));
     TN_TRY(tn_gpu_copy_in(g->gpu, from, bytes, count, "a net's input"));
+    TN_TRY(tn_input_widen(g->gpu, &(tn_input_args){*there, from, g->bytes}));
     g->widened = true;
-    return tn_input_widen(g->gpu, &(tn_input_args){*there, from, g->bytes});
+    return TN_OK;
 }
 #endif
 
