@@ -1,6 +1,7 @@
 /* A replica: which ops live, who writes each gradient first, where everything lies. */
 #include "src/net/run.h"
 
+#include "layers/ops/input.h"
 #include "layers/ops/loss.h"
 #include "src/net/layout.h"
 #include "src/net/merge.h"
@@ -472,6 +473,10 @@ void tn_run_free(tn_run *run) {
 /* Copies what callers wrote to where it is read. */
 static tn_status twins_in(tn_run *run, bool backward) {
     const tensor_state *in = &run->tensor[run->plan->input], *out = &run->tensor[run->output];
+    if (!backward && run->gpu.widened) {
+        run->gpu.widened = false;
+        return TN_OK;
+    }
     if (!backward) return tn_run_gpu_twin_in(&run->gpu, in->value_twin);
     return run->options.output_gradient ? tn_run_gpu_twin_in(&run->gpu, out->grad_twin) : TN_OK;
 }
@@ -483,6 +488,14 @@ static tn_status twins_out(tn_run *run, bool backward) {
         if (!backward && t == run->plan->input && !s->kept) continue;
         TN_TRY(tn_run_gpu_twin_out(&run->gpu, backward ? s->grad_twin : s->value_twin));
     }
+    return TN_OK;
+}
+
+tn_status tn_run_input_bytes(tn_run *run, const uint8_t *bytes, const float *table) {
+    const tn_tensor *in = &run->tensor[run->plan->input].value;
+    if (tn_run_gpu_takes_bytes(&run->gpu, in))
+        return tn_run_gpu_bytes_in(&run->gpu, in, bytes, table);
+    tn_input_widen_ref(&(tn_input_args){tn_run_input(run), bytes, table});
     return TN_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "src/net/run_gpu.h"
 
+#include "layers/ops/input.h"
 #include "layers/ops/loss.h"
 #include "src/net/run.h"
 
@@ -95,8 +96,43 @@ void tn_run_gpu_free(tn_run_gpu *g) {
     if (g->pages) tn_pages_free(g->pages, g->page_bytes);
     if (!g->gpu) return;
     tn_gpu_free(g->gpu, g->block);
+    tn_gpu_free(g->gpu, g->bytes);
     tn_mirror_free(g->own_mirror);
 }
+
+#ifdef TN_REAL_DOUBLE /* is of the processor alone */
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there) {
+    (void)g;
+    (void)there;
+    return false;
+}
+
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table) {
+    (void)g;
+    (void)there;
+    (void)bytes;
+    (void)table;
+    return tn_fail("bytes cannot be a net's input here");
+}
+#else
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there) {
+    return g->gpu && tn_input_serves(g->gpu, there->c);
+}
+
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table) {
+    const size_t count = tn_elements(there), values = (size_t)there->c * TN_INPUT_VALUES;
+    const size_t bytes_at = rounded(values * sizeof *table);
+    if (!g->bytes) TN_TRY(tn_gpu_alloc(g->gpu, bytes_at + count, "images of bytes", &g->bytes));
+    uint8_t *from = (uint8_t *)g->bytes + bytes_at;
+    TN_TRY(tn_gpu_copy_in(g->gpu, g->bytes, table, values * sizeof *table, "a net's input"));
+    TN_TRY(tn_gpu_copy_in(g->gpu, from, bytes, count, "a net's input"));
+    TN_TRY(tn_input_widen(g->gpu, &(tn_input_args){*there, from, g->bytes}));
+    g->widened = true;
+    return TN_OK;
+}
+#endif
 
 tn_status tn_run_gpu_twin_in(tn_run_gpu *g, int twin) {
     if (twin < 0) return TN_OK;

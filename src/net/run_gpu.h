@@ -30,7 +30,10 @@ typedef struct tn_run_gpu {
     size_t truth_bytes, loss_bytes;
     tn_run_twin *twin; /* what callers read and write */
     int n_twins;
-    void *pages; /* of the twins and of staging */
+    void *bytes; /* there: the table of a mini-batch of bytes, then the bytes; NULL before the first
+                  */
+    bool widened; /* the coming forward's input was given so */
+    void *pages;  /* of the twins and of staging */
     size_t page_bytes;
 } tn_run_gpu;
 
@@ -53,6 +56,11 @@ int tn_run_gpu_twin(tn_run_gpu *g, tn_tensor there);
 tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops);
 void tn_run_gpu_free(tn_run_gpu *g);
 
+/* Whether the GPU widens bytes of this input; and that, from bytes (n,h,w,c) and a table here.
+ * Takes the GPU's memory for them the first time. */
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there);
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table);
 tn_status tn_run_gpu_twin_in(tn_run_gpu *g, int twin);
 tn_status tn_run_gpu_twin_out(tn_run_gpu *g, int twin);
 
