@@ -11,8 +11,7 @@ enum { BINS = 4096, CANDIDATES = 256, UNSIGNED_LEVELS = 255, SIGNED_LEVELS = 127
 /* How often |x| fell into each BINS-th of `range`, which grows by doubling: then two bins are one.
  */
 typedef struct counts {
-    double range, largest;
-    bool has_negative;
+    double range, largest, lowest;
     uint64_t bin[BINS];
 } counts;
 
@@ -89,7 +88,7 @@ static bool count(counts *c, const tn_real *x, size_t n) {
         high = x[i] > high ? x[i] : high;
     }
     if (!finite) return false;
-    c->has_negative |= low < 0;
+    c->lowest = fmin(c->lowest, (double)low);
     const double largest = fmax((double)high, -(double)low);
     c->largest = fmax(c->largest, largest);
     widen(c, largest);
@@ -155,12 +154,17 @@ static double percentile(const counts *c) {
     return c->largest;
 }
 
+/* Some kernels' relu leaves a trace of what is below zero (weighted_onednn.c), which is none. */
+static bool is_signed(const counts *c) {
+    return -c->lowest > 1e-6 * c->largest;
+}
+
 static tn_quantisation choose(const counts *c, tn_clip clip) {
-    const int levels = c->has_negative ? SIGNED_LEVELS : UNSIGNED_LEVELS;
+    const int levels = is_signed(c) ? SIGNED_LEVELS : UNSIGNED_LEVELS;
     const double end = clip == TN_CLIP_LEAST_SQUARES ? least_squares(c, levels)
                        : clip == TN_CLIP_PERCENTILE  ? percentile(c)
                                                      : c->largest;
-    return (tn_quantisation){(float)(end / levels), c->has_negative};
+    return (tn_quantisation){(float)(end / levels), is_signed(c)};
 }
 
 /* What takes no time gains none: a net's last layer, above all, stays as exact as it is. */
