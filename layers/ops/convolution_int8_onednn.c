@@ -292,8 +292,29 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
 
 /* ---- run ---- */
 
+/* Rounds some of n values the other way, those nearest to their half first, until the errors' sum
+ * is at most a half: what a filter makes of an even surface then stays what it was. */
+static void balance(const tn_real *w, float per_step, size_t n, int8_t *to) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)to[i] - (double)(w[i] * per_step);
+    while (fabs(sum) > 0.5) {
+        const int way = sum > 0 ? 1 : -1;
+        size_t chosen = n;
+        float most = 0;
+        for (size_t i = 0; i < n; i++) {
+            const float error = (float)way * ((float)to[i] - w[i] * per_step);
+            if (error <= most || to[i] == -way * MOST_WEIGHT) continue;
+            most = error;
+            chosen = i;
+        }
+        if (chosen == n) return;
+        to[chosen] = (int8_t)(to[chosen] - way);
+        sum -= way;
+    }
+}
+
 /* A filter's weights and what one step of them means; NaN where one is not finite. */
-static float quantise_filter(const tn_real *w, size_t n, int8_t *to) {
+static float quantise_filter(const tn_real *w, size_t n, size_t taps, int8_t *to) {
     float most = 0;
     bool finite = true;
     for (size_t i = 0; i < n; i++) {
@@ -302,7 +323,10 @@ static float quantise_filter(const tn_real *w, size_t n, int8_t *to) {
     }
     memset(to, 0, n);
     if (!finite || most == 0) return finite ? 0 : NAN;
-    for (size_t i = 0; i < n; i++) to[i] = (int8_t)lrintf(w[i] / most * MOST_WEIGHT);
+    const float per_step = MOST_WEIGHT / most;
+    for (size_t i = 0; i < n; i++) to[i] = (int8_t)lrintf(w[i] * per_step);
+    for (size_t i = 0; i < n; i += taps) balance(w + i, per_step, taps, to + i);
+    balance(w, per_step, n, to);
     return most / MOST_WEIGHT;
 }
 
@@ -312,9 +336,11 @@ static dnnl_status_t pack(const tn_op_run *r, tn_kernel_run *k) {
     const bool refilled = tn_epilogue_fill(&s->epilogue);
     if (s->is_packed && !refilled && s->version == p->version && s->master == p->value)
         return dnnl_success;
+    const tn_convolution_attr *a = r->op->attr;
     const size_t filters = (size_t)r->out.c, each = p->spec->count / filters;
     for (size_t f = 0; f < filters; f++) {
-        const float step = quantise_filter(p->value + f * each, each, s->plain + f * each);
+        const float step = quantise_filter(p->value + f * each, each, (size_t)a->kh * (size_t)a->kw,
+                                           s->plain + f * each);
         s->factor[f] = step * r->quantisation->step;
         if (s->epilogue.norm) s->factor[f] *= s->epilogue.factor[f];
     }

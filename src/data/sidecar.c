@@ -77,6 +77,9 @@ static bool add_int8(cJSON *root, const tn_sidecar_int8 *q) {
     ok = ok && add_digest(object, "weights_digest", q->weights_digest);
     ok = ok && cJSON_AddNumberToObject(object, "images", q->images);
     ok = ok && cJSON_AddStringToObject(object, "clip", q->clip);
+    if (ok && !isnan(q->mean_change))
+        ok = cJSON_AddNumberToObject(object, "mean_change", q->mean_change) &&
+             cJSON_AddNumberToObject(object, "largest_change", q->largest_change);
     cJSON *scales = ok ? cJSON_AddArrayToObject(object, "scales") : NULL;
     for (int i = 0; scales && i < q->n; i++) {
         cJSON *one = cJSON_CreateObject();
@@ -284,6 +287,11 @@ static tn_status get_int8(const cJSON *root, const char *path, tn_arena *arena, 
     TN_TRY(get_digest(object, path, "weights_digest", &out->weights_digest));
     TN_TRY(get_number(object, path, "images", 9e15, &out->images));
     TN_TRY(get_text(object, path, "clip", arena, &out->clip));
+    out->mean_change = out->largest_change = NAN;
+    if (cJSON_HasObjectItem(object, "mean_change")) {
+        TN_TRY(get_number(object, path, "mean_change", 1, &out->mean_change));
+        TN_TRY(get_number(object, path, "largest_change", 1, &out->largest_change));
+    }
     return get_calibration(object, path, arena, side->positive, &out->calibrated,
                            &out->calibration);
 }

@@ -39,7 +39,8 @@ typedef struct tn_sidecar_int8 {
     const char *list;             /* the images they were chosen on: as in tn_calibration */
     uint64_t list_digest, weights_digest;
     double images;
-    bool calibrated; /* answers in 8 bits were fitted, as `calibration` says */
+    double mean_change, largest_change; /* of a probability there; NaN: not measured */
+    bool calibrated;                    /* answers in 8 bits were fitted, as `calibration` says */
     tn_calibration calibration;
 } tn_sidecar_int8;
 

@@ -167,6 +167,11 @@ static tn_quantisation choose(const counts *c, tn_clip clip) {
     return (tn_quantisation){(float)(end / levels), is_signed(c)};
 }
 
+/* An image is of 8 bits to begin with: its scale ends where it does. */
+static tn_quantisation choose_for(const tn_quantiser *q, int tensor, tn_clip clip) {
+    return choose(&q->seen[q->slot[tensor]], tensor == q->plan->input ? TN_CLIP_MAX : clip);
+}
+
 /* What takes no time gains none: a net's last layer, above all, stays as exact as it is. */
 static bool is_worth_it(const tn_plan *plan, const tn_op *op) {
     const double least = 1 << 14;
@@ -176,7 +181,6 @@ static bool is_worth_it(const tn_plan *plan, const tn_op *op) {
 void tn_quantiser_choose(const tn_quantiser *q, tn_clip clip, tn_quantisation *out) {
     for (int i = 0; i < q->plan->n_ops; i++) {
         const tn_op *op = &q->plan->op[i];
-        out[i] = is_worth_it(q->plan, op) ? choose(&q->seen[q->slot[op->in[0]]], clip)
-                                          : (tn_quantisation){0};
+        out[i] = is_worth_it(q->plan, op) ? choose_for(q, op->in[0], clip) : (tn_quantisation){0};
     }
 }

@@ -58,6 +58,13 @@ check "-clip max ends scales at the largest value" python3 -c '
 import json
 a, b = (json.load(open(f))["int8"]["scales"] for f in ("first.json", "tiny.weights.json"))
 assert all(x["step"] <= y["step"] * 1.0001 for x, y in zip(a, b)) and len(a) == len(b)'
+classifier quantize $data "$cfg" $w -from 1 -json >from.json
+check "-from leaves the first layers in fp32" python3 -c '
+import json
+a, b = (json.load(open(f)) for f in ("quantize.json", "from.json"))
+assert b["int8"] < a["int8"] and b["fp32"] > a["fp32"]
+assert all(s["op"].split(".")[0] != "0" for s in json.load(open("tiny.weights.json"))["int8"]["scales"])'
+cp first.json $w.json
 refused "no such way to clip" "expected least-squares, max or percentile" classifier quantize $data "$cfg" $w -clip most
 
 # ---- refusals that need no such processor ----
@@ -70,6 +77,7 @@ if ! "$root/darknet" -precision int8 version >out.log 2>err.log && ! grep -q 'is
     echo "skip - answers in int8: $(sed 's/^darknet: //' err.log)"
     exit 0
 fi
+check "quantize measures what it does to answers" json '0 < o["mean_change"] <= o["largest_change"] < 0.2' quantize.json
 refused "training takes no int8" "is for answers alone" classifier train $data "$cfg" -precision int8
 refused "nor does gradcam" "is for answers alone" classifier gradcam "$cfg" $w "$image" -precision int8
 refused "nor quantize" "is for answers alone" classifier quantize $data "$cfg" $w -precision int8

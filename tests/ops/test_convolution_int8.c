@@ -97,8 +97,9 @@ static const char *run_reference(tn_world *w) {
 }
 
 /* What quantisation may change: with x = X + dx, w = W + dw, |dx| <= step/2 and |dw| <= a filter's
- * step/2, a sum is off by sum |w| |dx| + sum |x| |dw| + sum |dx| |dw|, in which only taps inside
- * the image count. The reference gives both sums: of |x| and of ones. */
+ * step (some are rounded the other way), a sum is off by sum |w| |dx| + sum |x| |dw| + sum |dx|
+ * |dw|, in which only taps inside the image count. The reference gives both sums: of |x| and of
+ * ones. */
 static void bounds(int8_case *z, uint64_t seed, float *bound) {
     tn_world w;
     const size_t n = tn_elements(&z->c.out), filters = (size_t)z->c.out.c;
@@ -109,9 +110,9 @@ static void bounds(int8_case *z, uint64_t seed, float *bound) {
         for (size_t f = 0; f < filters; f++) {
             float *v = w.param[0].value + f * each, most = 0;
             for (size_t i = 0; i < each; i++) most = fmaxf(most, fabsf(v[i]));
-            const float half = most / 127 * 0.5F;
+            const float dw = most / 127;
             for (size_t i = 0; i < each; i++)
-                v[i] = part == 0 ? half : (fabsf(v[i]) + half) * z->q.step * 0.5F;
+                v[i] = part == 0 ? dw : (fabsf(v[i]) + dw) * z->q.step * 0.5F;
         }
         for (size_t p = 0; p < tn_pixels(in); p++)
             for (int c = 0; c < in->c; c++) {
