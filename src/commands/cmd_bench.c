@@ -68,7 +68,7 @@ static tn_status choose_steps(bench *b) {
     if (!b->quantisation) return tn_fail("out of memory");
     TN_TRY(tn_quantiser_create(&b->net->plan, &q));
     const tn_status status = see_example(b, q);
-    if (status == TN_OK) tn_quantiser_choose(q, TN_CLIP_MAX, b->quantisation);
+    if (status == TN_OK) tn_quantiser_choose(q, TN_CLIP_MAX, TN_QUANTISER_EXACT, b->quantisation);
     tn_quantiser_free(q);
     return status;
 }

@@ -28,7 +28,7 @@ static const char usage[] =
 typedef struct quantize {
     tn_model_options options;
     const char *list_path, *clip_name;
-    int images, from, json;
+    int images, exact, json;
     tn_clip clip;
     tn_model model;
     tn_list list; /* as read */
@@ -124,10 +124,9 @@ static tn_status choose_scales(quantize *z) {
     z->op = calloc((size_t)plan->n_ops, sizeof *z->op);
     z->scale = calloc((size_t)plan->n_ops, sizeof *z->scale);
     if (!z->op || !z->scale || !z->model.quantisation) return tn_fail("out of memory");
-    tn_quantiser_choose(z->quantiser, z->clip, z->scale);
+    tn_quantiser_choose(z->quantiser, z->clip, z->exact, z->scale);
     for (int i = 0; i < plan->n_ops; i++) {
         z->convolutions += plan->op[i].kind == &tn_op_convolution;
-        if (plan->op[i].layer < z->from) z->scale[i].step = 0;
         if (!(z->scale[i].step > 0)) continue;
         z->op[z->n] = plan->op[i].name;
         z->model.quantisation[i] = z->scale[i];
@@ -136,7 +135,10 @@ static tn_status choose_scales(quantize *z) {
         z->n++;
     }
     if (z->n) return TN_OK;
-    return tn_fail("%s has no convolution that is worth computing in 8 bits", z->model.args.cfg);
+    return tn_fail(
+        "%s has no convolution that is worth computing in 8 bits behind the first %d layers "
+        "that have some (-exact 0 tries them too)",
+        z->model.args.cfg, z->exact);
 }
 
 /* What 8 bits do to the answers. */
@@ -193,7 +195,7 @@ static void say(const quantize *z) {
         printf("what that does to answers is not known: this processor cannot compute so\n");
     else
         printf("on these images it changes a probability by %.4f on average and by %.4f at most "
-               "(-from N, with the first layers in fp32, changes less)\n",
+               "(more layers left in fp32, -exact N, change less)\n",
                z->mean_change, z->largest_change);
     printf("kept in %s.json\n%s\n", z->model.args.weights, TN_NOTICE);
 }
@@ -244,15 +246,16 @@ static void close_all(quantize *z) {
 }
 
 int tn_cmd_quantize(int argc, char **argv) {
-    quantize z = {.images = USUAL_IMAGES};
+    quantize z = {.images = USUAL_IMAGES, .exact = TN_QUANTISER_EXACT};
     const tn_option_spec specs[] = {
         {"list", TN_OPTION_TEXT, &z.list_path, "FILE", "another list than DATA's train="},
         {"images", TN_OPTION_INT, &z.images, "N",
          "looks at N of its images, spread evenly (default: 256)", 1, 1 << 30},
         {"clip", TN_OPTION_TEXT, &z.clip_name, "HOW",
          "where scales end: least-squares (default), max, percentile"},
-        {"from", TN_OPTION_INT, &z.from, "N",
-         "layers before N stay in fp32: slower, nearer (default: 0)", 0, 1 << 20},
+        {"exact", TN_OPTION_INT, &z.exact, "N",
+         "the first N layers with convolutions stay in fp32: slower, nearer (default: 2)", 0,
+         1 << 20},
         {"json", TN_OPTION_SWITCH, &z.json, NULL, "one JSON object"},
         TN_MODEL_OPTION_ROWS(z.options),
         {NULL},

@@ -178,9 +178,15 @@ static bool is_worth_it(const tn_plan *plan, const tn_op *op) {
     return op->kind == &tn_op_convolution && tn_plan_op_multiply_adds(plan, op) >= least;
 }
 
-void tn_quantiser_choose(const tn_quantiser *q, tn_clip clip, tn_quantisation *out) {
+void tn_quantiser_choose(const tn_quantiser *q, tn_clip clip, int exact, tn_quantisation *out) {
+    int layers = 0, last = -1; /* with convolutions, so far */
     for (int i = 0; i < q->plan->n_ops; i++) {
         const tn_op *op = &q->plan->op[i];
-        out[i] = is_worth_it(q->plan, op) ? choose_for(q, op->in[0], clip) : (tn_quantisation){0};
+        if (op->kind == &tn_op_convolution && op->layer != last) {
+            last = op->layer;
+            layers++;
+        }
+        const bool is_taken = layers > exact && is_worth_it(q->plan, op);
+        out[i] = is_taken ? choose_for(q, op->in[0], clip) : (tn_quantisation){0};
     }
 }

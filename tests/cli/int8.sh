@@ -43,29 +43,30 @@ cp one/tiny_final.weights $w && cp one/tiny_final.weights.json $w.json
 image=$(head -1 data/ddti/valid.list)
 
 # ---- scales: every processor can choose them ----
-classifier quantize $data "$cfg" $w -images 20 >quantize.txt
+classifier quantize $data "$cfg" $w -exact 0 -images 20 >quantize.txt
 check "quantize ends well" test $? = 0
 check "it says how many images and convolutions" grep -qE '^20 images of .*train\.list$' quantize.txt
 check "scales are kept with the weights" json \
     'len(o["int8"]["scales"]) >= 1 and all(s["step"] > 0 for s in o["int8"]["scales"]) and o["int8"]["images"] == 20 and o["int8"]["list"].endswith("train.list") and len(o["int8"]["weights_digest"]) == 16' $w.json
 check "what was kept before stays" json 'o["classes"] == ["benign","malignant"] and o["epoch"] == 2' $w.json
 cp $w.json first.json
-classifier quantize $data "$cfg" $w -images 20 -json >quantize.json
+classifier quantize $data "$cfg" $w -exact 0 -images 20 -json >quantize.json
 check "again, it is the same" cmp $w.json first.json
 check "-json" json 'o["images"] == 20 and o["int8"] >= 1 and o["clip"] == "least-squares"' quantize.json
-classifier quantize $data "$cfg" $w -clip max >quantize.txt
+classifier quantize $data "$cfg" $w -exact 0 -clip max >quantize.txt
 check "-clip max ends scales at the largest value" python3 -c '
 import json
 a, b = (json.load(open(f))["int8"]["scales"] for f in ("first.json", "tiny.weights.json"))
 assert all(x["step"] <= y["step"] * 1.0001 for x, y in zip(a, b)) and len(a) == len(b)'
-classifier quantize $data "$cfg" $w -from 1 -json >from.json
-check "-from leaves the first layers in fp32" python3 -c '
+classifier quantize $data "$cfg" $w -exact 1 -json >exact.json
+check "-exact leaves the first layers in fp32" python3 -c '
 import json
-a, b = (json.load(open(f)) for f in ("quantize.json", "from.json"))
+a, b = (json.load(open(f)) for f in ("quantize.json", "exact.json"))
 assert b["int8"] < a["int8"] and b["fp32"] > a["fp32"]
 assert all(s["op"].split(".")[0] != "0" for s in json.load(open("tiny.weights.json"))["int8"]["scales"])'
 cp first.json $w.json
-refused "no such way to clip" "expected least-squares, max or percentile" classifier quantize $data "$cfg" $w -clip most
+refused "nothing left" "-exact 0 tries them too" classifier quantize $data "$cfg" $w
+refused "no such way to clip" "expected least-squares, max or percentile" classifier quantize $data "$cfg" $w -exact 0 -clip most
 
 # ---- refusals that need no such processor ----
 if DNNL_MAX_CPU_ISA=AVX2 "$root/darknet" classifier predict "$cfg" $w "$image" -precision int8 2>err.log >out.log; then
@@ -125,7 +126,7 @@ check "calibrate -precision int8 fits them" test $? = 0
 check "both are kept" json 'o["calibrated"] and o["calibration"]["temperature"] > 0 and o["int8"]["calibrated"] and o["int8"]["calibration"]["threshold"] > 0' $w.json
 classifier predict "$cfg" $w "$image" -precision int8 -json >after.json
 check "... and used" json 'o["calibrated"] and o["threshold"] > 0 and o["precision"] == "int8"' after.json
-classifier quantize $data "$cfg" $w -images 10 >quantize.txt
+classifier quantize $data "$cfg" $w -exact 0 -images 10 >quantize.txt
 check "new scales drop it" json 'o["calibrated"] and not o["int8"]["calibrated"]' $w.json
 check "... and it is said" grep -q 'of other scales' log
 
@@ -137,7 +138,7 @@ cp one/tiny_final.weights.json other.weights.json
 refused "no scales" "holds no scales for it: \`darknet classifier quantize" classifier predict "$cfg" other.weights "$image" -precision int8
 rm other.weights.json
 refused "no note at all" "holds no scales for it" classifier predict $data "$cfg" other.weights "$image" -precision int8
-check "quantize writes one" classifier quantize $data "$cfg" other.weights -images 5
+check "quantize writes one" classifier quantize $data "$cfg" other.weights -exact 0 -images 5
 check "... that serves" classifier predict "$cfg" other.weights "$image" -precision int8
 python3 - <<'P'
 import json

@@ -71,7 +71,7 @@ static tn_quantisation *scales_of(tn_net *net, tn_clip clip) {
     tn_run *run = run_of(net, keep, n, NULL);
     works(tn_run_forward(run, &step));
     works(tn_quantiser_see(quantiser, run, BATCH));
-    tn_quantiser_choose(quantiser, clip, q);
+    tn_quantiser_choose(quantiser, clip, 0, q);
     tn_quantiser_free(quantiser);
     tn_run_free(run);
     return q;
@@ -229,7 +229,7 @@ static void test_scales(void **state) {
     works(tn_quantiser_see(quantiser, run, BATCH));
     tn_quantisation q[TN_CLIPS][8];
     assert_true(net->plan.n_ops <= 8);
-    for (tn_clip c = 0; c < TN_CLIPS; c++) tn_quantiser_choose(quantiser, c, q[c]);
+    for (tn_clip c = 0; c < TN_CLIPS; c++) tn_quantiser_choose(quantiser, c, 0, q[c]);
     int found = 0;
     for (int i = 0; i < net->plan.n_ops; i++) {
         if (!(q[TN_CLIP_MAX][i].step > 0)) continue;
@@ -242,6 +242,14 @@ static void test_scales(void **state) {
         assert_true(q[TN_CLIP_PERCENTILE][i].step <= q[TN_CLIP_MAX][i].step);
     }
     assert_int_equal(found, 2);
+    tn_quantiser_choose(quantiser, TN_CLIP_MAX, 1, q[0]); /* the second one alone */
+    found = 0;
+    for (int i = 0; i < net->plan.n_ops; i++) {
+        if (!(q[0][i].step > 0)) continue;
+        assert_int_equal(net->plan.op[i].layer, 1);
+        found++;
+    }
+    assert_int_equal(found, 1);
     const tn_tensor in = tn_run_input(run);
     tn_data(&in)[5] = INFINITY;
     assert_int_equal(tn_quantiser_see(quantiser, run, BATCH), TN_FAIL);
