@@ -39,7 +39,8 @@ BOTH(1, 1)
 BOTH(2, 1)
 BOTH(3, 1)
 BOTH(4, 1)
-BOTH(5, 1) BOTH(6, 1)
+BOTH(5, 1)
+BOTH(6, 1)
 #define LIST(s)                                                                                    \
     { NAMES(s, 1) }
     static const tile_function tile_table[TN_SEGMENTS][TN_SEGMENT_ROWS][2] = {
@@ -105,64 +106,103 @@ static void copy_slab(const state *s, const tn_tensor *read, const block *b, tn_
         }
 }
 
-/* The segments of `rows` positions among the nearly equal ones that a run of positions is cut
- * into. The longer ones come first. */
-static void add_run(workplace *w, ptrdiff_t read, ptrdiff_t made, int count, int rows) {
+/* How a run of positions is cut into segments: nearly equal ones, `longer` of `rows` positions and
+ * then the others of one fewer. */
+typedef struct run_cut {
+    int cuts, rows, longer;
+} run_cut;
+
+static run_cut cut_run(int count) {
     const int cuts = (count + TN_SEGMENT_ROWS - 1) / TN_SEGMENT_ROWS,
-              most = (count + cuts - 1) / cuts;
-    const int longer = count - cuts * (most - 1), first = rows == most ? 0 : longer;
-    const int end = rows == most ? longer : cuts;
-    for (int i = first; i < end; i++) {
-        const int at = rows == most ? i * rows : longer + i * rows;
+              rows = (count + cuts - 1) / cuts;
+    return (run_cut){cuts, rows, count - cuts * (rows - 1)};
+}
+
+/* One run's longer segments, or its others. */
+static void add_run(workplace *w, const run_cut *c, ptrdiff_t read, ptrdiff_t made, bool others) {
+    for (int i = others ? c->longer : 0; i < (others ? c->cuts : c->longer); i++) {
+        const int at = i * c->rows - (others ? i - c->longer : 0);
         w->segment[w->segments++] = (segment){read + at * w->read_step, made + at * w->made_step};
     }
 }
 
 /* The segments from `from` on, of `rows` positions each, make tiles. */
-static void add_tiles(workplace *w, int from, int rows) {
+static void add_tiles(workplace *w, int from, int rows, int pair) {
     const int segments = w->segments - from, tiles = (segments + TN_SEGMENTS - 1) / TN_SEGMENTS;
     for (int i = 0; i < tiles; i++) {
-        const int at = (int)((long)segments * i / tiles),
-                  end = (int)((long)segments * (i + 1) / tiles);
-        w->tile[w->tiles++] = (tile_place){from + at, end - at, rows};
+        const int at = (int)((long)segments * i / tiles);
+        const int end = (int)((long)segments * (i + 1) / tiles);
+        w->tile[w->tiles++] = (tile_place){from + at, end - at, rows, pair};
     }
 }
 
-/* The positions of a phase within a part as runs: rows, or, where maps are one pixel wide, columns.
- */
-static void add_runs(const state *s, const phase *p, const tn_tensor *made, tn_slab_part part,
-                     workplace *w, int rows) {
-    const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
-    const int end = part.row + part.rows < p->y->count ? part.row + part.rows : p->y->count;
-    const bool columns = p->x->count == 1;
-    for (int n = 0; n < part.images; n++)
-        for (int j = part.row; j < end; j += columns ? end - part.row : 1) {
-            const int row = (j - part.row) * s->slab_y.step + p->y->read - s->slab_y.first;
-            const ptrdiff_t slab = ((ptrdiff_t)n * slab_rows + row) * s->slab_width;
-            const int y = p->y->first + j * p->y->step;
-            const ptrdiff_t pixel = ((ptrdiff_t)(part.image + n) * made->h + y) * made->w;
-            add_run(w, slab + p->x->read - s->slab_x.first, (pixel + p->x->first) * made->pitch,
-                    columns ? end - j : p->x->count, rows);
+/* A part of a phase: its windows in the slab and its pixels. */
+typedef struct place {
+    const state *s;
+    const phase *p;
+    const tn_tensor *made;
+    tn_slab_part part;
+    int end; /* of its rows */
+} place;
+
+static ptrdiff_t window_of(const place *l, int n, int j, int i) {
+    const state *s = l->s;
+    const int rows = tn_slab_extent(&s->slab_y, l->part.rows);
+    const int row = (j - l->part.row) * s->slab_y.step + l->p->y->read - s->slab_y.first;
+    return ((ptrdiff_t)n * rows + row) * s->slab_width + l->p->x->read - s->slab_x.first +
+           (ptrdiff_t)i * s->slab_x.step;
+}
+
+static ptrdiff_t pixel_of(const place *l, int n, int j, int i) {
+    const int y = l->p->y->first + j * l->p->y->step, x = l->p->x->first + i * l->p->x->step;
+    return (((ptrdiff_t)(l->part.image + n) * l->made->h + y) * l->made->w + x) * l->made->pitch;
+}
+
+/* Runs are rows, or, where maps are one pixel wide, columns; by the spans of their rows. */
+static void find_by_row(const place *l, workplace *w) {
+    const state *s = l->s;
+    const phase *p = l->p;
+    const bool columns = p->x->count == 1 && p->spans_y->count == 1;
+    const run_cut c = cut_run(columns ? l->end - l->part.row : p->x->count);
+    w->read_step = columns ? (ptrdiff_t)s->slab_y.step * s->slab_width : s->slab_x.step;
+    w->made_step = (columns ? (ptrdiff_t)p->y->step * l->made->w : p->x->step) * l->made->pitch;
+    for (int y = 0; y < p->spans_y->count; y++)
+        for (int others = 0; others < (c.longer < c.cuts ? 2 : 1); others++) {
+            const int from = w->segments;
+            for (int n = 0; n < l->part.images; n++)
+                for (int j = l->part.row; j < l->end; j += columns ? l->end - j : 1)
+                    if (p->spans_y->of[j] == y)
+                        add_run(w, &c, window_of(l, n, j, 0), pixel_of(l, n, j, 0), others);
+            add_tiles(w, from, c.rows - others, y * p->spans_x->count);
         }
+}
+
+/* Runs are the same position of all images. */
+static void find_by_image(const place *l, workplace *w) {
+    const spans *y = l->p->spans_y, *x = l->p->spans_x;
+    const run_cut c = cut_run(l->part.images);
+    w->read_step = (ptrdiff_t)tn_slab_extent(&l->s->slab_y, l->part.rows) * l->s->slab_width;
+    w->made_step = (ptrdiff_t)l->made->h * l->made->w * l->made->pitch;
+    for (int j = l->part.row; j < l->end; j++)
+        for (int i = 0; i < l->p->x->count; i++)
+            for (int others = 0; others < (c.longer < c.cuts ? 2 : 1); others++) {
+                const int from = w->segments;
+                add_run(w, &c, window_of(l, 0, j, i), pixel_of(l, 0, j, i), others);
+                add_tiles(w, from, c.rows - others, y->of[j] * x->count + x->of[i]);
+            }
 }
 
 /* Fills the segments and tiles of a phase within a part. */
 static void find_positions(const state *s, const phase *p, const tn_tensor *made, tn_slab_part part,
                            workplace *w) {
-    const int end = part.row + part.rows < p->y->count ? part.row + part.rows : p->y->count;
-    const bool columns = p->x->count == 1;
-    const int run = columns ? end - part.row : p->x->count;
+    place l = {s, p, made, part, part.row + part.rows};
+    if (l.end > p->y->count) l.end = p->y->count;
     w->segments = w->tiles = 0;
-    if (run <= 0) return;
-    w->read_step = columns ? (ptrdiff_t)s->slab_y.step * s->slab_width : s->slab_x.step;
-    w->made_step = (columns ? (ptrdiff_t)p->y->step * made->w : p->x->step) * made->pitch;
-    const int cuts = (run + TN_SEGMENT_ROWS - 1) / TN_SEGMENT_ROWS, most = (run + cuts - 1) / cuts;
-    add_runs(s, p, made, part, w, most);
-    add_tiles(w, 0, most);
-    if (most * cuts == run) return;
-    const int from = w->segments;
-    add_runs(s, p, made, part, w, most - 1);
-    add_tiles(w, from, most - 1);
+    if (l.end <= part.row || p->x->count == 0) return;
+    if (s->small && part.images >= TN_SEGMENT_ROWS)
+        find_by_image(&l, w);
+    else
+        find_by_row(&l, w);
 }
 
 /* Where the pixel of a tile's position lies. */
@@ -172,17 +212,23 @@ static ptrdiff_t made_at(const workplace *w, const tile_place *t, int position) 
 }
 
 /* All positions by one panel and one chunk. */
-static void make_panel(workplace *w, int pitch, tn_dense_tile *t, const float *slab, float *made,
-                       int lanes, const float *next, int depth) {
+static void make_panel(const state *s, workplace *w, int pitch, const chunk *chunks, bool add,
+                       tn_dense_tile *t, const float *slab, float *made, int lanes,
+                       const float *next) {
     t->read_step = w->read_step * pitch;
     t->made_step = w->made_step;
     /* All of the next weights are fetched while these are used. */
     w->next_weights = (tn_fetch){.at = (const char *)next,
-                                 .left = (long)depth * TN_PANEL / TN_LINE,
+                                 .left = (long)chunks->depth * TN_PANEL / TN_LINE,
                                  .run = INT_MAX,
                                  .rate = (256 * TN_PANEL + w->tiles - 1) / w->tiles};
     for (int i = 0; i < w->tiles; i++) {
         const tile_place *at = &w->tile[i];
+        const chunk *c = &chunks[at->pair];
+        if (c->depth == 0) continue;
+        t->piece = s->piece + c->piece;
+        t->pieces = c->pieces;
+        t->add = add || !c->first;
         const segment *from = &w->segment[at->segment];
         const bool more = i + 1 < w->tiles;
         const segment *then = more ? &w->segment[at[1].segment] : from;
@@ -207,27 +253,25 @@ static void make_phase(const state *s, workplace *w, const tn_tensor *made, cons
     const int from = (int)((long)panels * share / s->shares);
     const int to = (int)((long)panels * (share + 1) / s->shares);
     const size_t before = (size_t)p->y->taps * p->x->taps * b->depth_at;
+    const int pairs = p->spans_y->count * p->spans_x->count;
     for (int i = from; i < to; i++) {
         const int g = i / s->panels, panel = i % s->panels, left = s->made - panel * TN_PANEL;
         const int lanes = left < TN_PANEL ? left : TN_PANEL;
         const size_t at = ((size_t)(first_group + g) * s->panels + panel) * p->depth;
-        size_t depth = before;
-        for (int c = p->chunk_from[index]; c < p->chunk_from[index + 1]; c++) {
-            tn_dense_tile t = {.piece = s->piece + s->chunk[c].piece,
-                               .pieces = s->chunk[c].pieces,
-                               .next = &w->next_weights,
-                               .next_read = &w->next_read,
-                               .weights = s->packed + p->weights_at + (at + depth) * TN_PANEL,
-                               .add = add || depth > 0};
+        tn_dense_tile t = {.next = &w->next_weights,
+                           .next_read = &w->next_read,
+                           .weights = s->packed + p->weights_at + (at + before) * TN_PANEL};
+        size_t depth = 0;
+        for (int c = p->chunk_from[index]; c < p->chunk_from[index + 1]; c += pairs) {
+            const chunk *chunks = &s->chunk[c]; /* the first has all taps */
             /* The next chunk follows this one; the next panel's first comes after the last. */
-            const bool last = c + 1 == p->chunk_from[index + 1];
-            const size_t next =
-                (last ? p->depth - (depth - before) : (size_t)s->chunk[c].depth) * TN_PANEL;
-            t.streams = s->streams && !add && (size_t)s->chunk[c].depth == p->depth;
-            make_panel(w, b->pitch, &t, w->slab + (size_t)g * s->read,
+            const bool last = c + pairs == p->chunk_from[index + 1];
+            depth += (size_t)chunks->depth;
+            const size_t next = (last ? p->depth : depth) * TN_PANEL;
+            t.streams = s->streams && !add && (size_t)chunks->depth == p->depth;
+            make_panel(s, w, b->pitch, chunks, add || before > 0, &t, w->slab + (size_t)g * s->read,
                        tn_data(made) + (size_t)(first_group + g) * s->made + panel * TN_PANEL,
-                       lanes, t.weights + next, s->chunk[c].depth);
-            depth += (size_t)s->chunk[c].depth;
+                       lanes, t.weights + next);
         }
     }
 }
