@@ -22,14 +22,14 @@ static const tn_kernel *const forward[] = {
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
-    &tn_convolution_forward_avx2,
+    &tn_convolution_forward_avx512,       &tn_convolution_forward_dense_avx512,
+    &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_avx2_any,
+    &tn_convolution_forward_bf16_any,     &tn_convolution_forward_avx2_any,
 #endif
     &tn_convolution_forward_ref,          NULL,
 };
@@ -43,6 +43,7 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_data_bf16,         &tn_convolution_backward_data_avx512,
     &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
     &tn_convolution_backward_data_avx2,
 #endif
@@ -50,7 +51,7 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_data_avx2_any,
+    &tn_convolution_backward_data_bf16_any,     &tn_convolution_backward_data_avx2_any,
 #endif
     &tn_convolution_backward_data_ref,          NULL,
 };
@@ -64,14 +65,15 @@ static const tn_kernel *const backward_params[] = {
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
-    &tn_convolution_backward_params_avx512,       &tn_convolution_backward_params_avx2,
+    &tn_convolution_backward_params_bf16,         &tn_convolution_backward_params_dense_avx512,
+    &tn_convolution_backward_params_dense_avx2,   &tn_convolution_backward_params_avx512,
+    &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_avx2_any,
+    &tn_convolution_backward_params_bf16_any,     &tn_convolution_backward_params_avx2_any,
 #endif
     &tn_convolution_backward_params_ref,          NULL,
 };

@@ -41,3 +41,12 @@ tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation
     a.read_tap = -a.read_tap;
     return a;
 }
+
+void tn_conv_axis_inner(const tn_conv_axis *a, int extent, int *from, int *to) {
+    const int last = a->read + (a->taps - 1) * a->read_tap; /* what position 0 reads last */
+    int low = 0, high = a->count;
+    while (low < high && (a->taps == 0 || last + low * a->read_step < 0)) low++;
+    while (high > low && a->read + (high - 1) * a->read_step >= extent) high--;
+    *from = low;
+    *to = high;
+}

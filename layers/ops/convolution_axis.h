@@ -23,6 +23,9 @@ tn_conv_axis tn_conv_axis_forward(int kernel, int stride, int pad, int dilation,
 tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation, int extent,
                                    int q);
 
+/* Which positions [*from, *to) have a tap that reads one of the `extent` that there are. */
+void tn_conv_axis_inner(const tn_conv_axis *a, int extent, int *from, int *to);
+
 #ifdef __cplusplus
 }
 #endif

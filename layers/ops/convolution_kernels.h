@@ -15,6 +15,7 @@ extern const tn_kernel tn_convolution_backward_params_ref;
 #if defined(__x86_64__) && !defined(TN_REAL_DOUBLE)
 #define TN_CONVOLUTION_AVX2 1
 /* For grouped convolutions; _any takes every shape, after oneDNN has refused. */
+extern const tn_kernel tn_convolution_forward_avx512, tn_convolution_backward_data_avx512;
 extern const tn_kernel tn_convolution_forward_avx2, tn_convolution_forward_avx2_any;
 extern const tn_kernel tn_convolution_backward_data_avx2, tn_convolution_backward_data_avx2_any;
 extern const tn_kernel tn_convolution_backward_params_avx2, tn_convolution_backward_params_avx2_any;
@@ -25,6 +26,10 @@ extern const tn_kernel tn_convolution_backward_data_dense_avx2,
     tn_convolution_backward_data_dense_avx512;
 extern const tn_kernel tn_convolution_backward_params_dense_avx2,
     tn_convolution_backward_params_dense_avx512;
+/* Of bf16, dense ones and groups of whole vectors; _any as above. */
+extern const tn_kernel tn_convolution_forward_bf16_any;
+extern const tn_kernel tn_convolution_backward_data_bf16, tn_convolution_backward_data_bf16_any;
+extern const tn_kernel tn_convolution_backward_params_bf16, tn_convolution_backward_params_bf16_any;
 #else
 #define TN_CONVOLUTION_AVX2 0
 #endif

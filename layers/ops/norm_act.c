@@ -104,18 +104,18 @@ static tn_status merge(const tn_op *op, const tn_op *reader, tn_arena *arena, tn
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_norm_act_forward_cuda, &tn_norm_act_forward_avx512,
-    &tn_norm_act_forward_avx2,
+    &tn_norm_act_forward_cuda,   &tn_norm_act_forward_bf16,
+    &tn_norm_act_forward_avx512, &tn_norm_act_forward_avx2,
 #endif
-    &tn_norm_act_forward_ref,  NULL,
+    &tn_norm_act_forward_ref,    NULL,
 };
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_norm_act_backward_cuda, &tn_norm_act_backward_avx512,
-    &tn_norm_act_backward_avx2,
+    &tn_norm_act_backward_cuda,   &tn_norm_act_backward_bf16,
+    &tn_norm_act_backward_avx512, &tn_norm_act_backward_avx2,
 #endif
-    &tn_norm_act_backward_ref,  NULL,
+    &tn_norm_act_backward_ref,    NULL,
 };
 
 const tn_op_kind tn_op_norm_act = {

@@ -20,6 +20,8 @@ extern const tn_kernel tn_norm_act_forward_avx512;
 extern const tn_kernel tn_norm_act_backward_avx512;
 extern const tn_kernel tn_norm_act_forward_avx2;
 extern const tn_kernel tn_norm_act_backward_avx2;
+extern const tn_kernel tn_norm_act_forward_bf16;
+extern const tn_kernel tn_norm_act_backward_bf16;
 extern const tn_kernel tn_norm_act_forward_cuda;
 extern const tn_kernel tn_norm_act_backward_cuda;
 #endif

@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double tensor_bytes(const tn_tensor *t) {
     return t->data ? (double)tn_elements(t) * (double)tn_element_bytes(t) : 0;
 }
@@ -33,11 +28,8 @@ static double least_bytes(const tn_op_run *r, tn_pass pass) {
 }
 
 static tn_status time_pass(tn_op_run *r, tn_pass pass, double *seconds) {
-    tn_kernel_run *k = &r->pass[pass];
     const double start = tn_clock();
-    const tn_status status = pass == TN_FORWARD ? tn_op_forward(r)
-                             : k->kernel        ? k->kernel->run(r, k)
-                                                : TN_OK;
+    const tn_status status = tn_op_run_pass(r, pass);
     *seconds = tn_clock() - start;
     return status;
 }
@@ -58,7 +50,7 @@ static tn_status time_step(tn_run *run, bool backward, int step, int steps, doub
 }
 
 static void fill(const tn_net *net, tn_run *run, int batch, bool backward, int steps,
-                 double *seconds, tn_bench_pass *pass) {
+                 const double *seconds, tn_bench_pass *pass) {
     for (int i = 0; i < tn_run_ops(run); i++) {
         const tn_op_run *r = tn_run_op(run, i);
         const double work = 2 * tn_plan_op_multiply_adds(&net->plan, r->op) * batch;
@@ -66,9 +58,11 @@ static void fill(const tn_net *net, tn_run *run, int batch, bool backward, int s
             const size_t at = (size_t)i * TN_PASSES + p;
             pass[at] = (tn_bench_pass){0};
             if (!r->pass[p].kernel || (p != TN_FORWARD && !backward)) continue;
-            qsort(seconds + at * steps, (size_t)steps, sizeof *seconds, by_value);
+            double fastest = seconds[at * steps];
+            for (int t = 1; t < steps; t++)
+                if (seconds[at * steps + t] < fastest) fastest = seconds[at * steps + t];
             pass[at] = (tn_bench_pass){.kernel = r->pass[p].kernel->name,
-                                       .seconds = seconds[at * steps + steps / 2],
+                                       .seconds = fastest,
                                        .flops = work,
                                        .bytes = least_bytes(r, p)};
         }

@@ -15,12 +15,12 @@ extern "C" {
 /* What one pass of one op took and did. */
 typedef struct tn_bench_pass {
     const char *kernel; /* NULL: nothing to do in this pass */
-    double seconds;     /* median */
+    double seconds;     /* of the fastest step: other programs only ever take away */
     double flops;       /* of the whole mini-batch; 0: not counted */
     double bytes;       /* each tensor that it reads or writes, once: the least that has to move */
 } tn_bench_pass;
 
-/* Runs `steps` steps, op by op, and takes the median of each pass. pass: tn_run_ops(run) times
+/* Runs `steps` steps, op by op, and takes the fastest of each pass. pass: tn_run_ops(run) times
  * TN_PASSES, filled. backward: the run is one of training. The run's step must be set: a step has
  * been done before. */
 tn_status tn_bench_layers(const tn_net *net, tn_run *run, int batch, bool backward, int steps,

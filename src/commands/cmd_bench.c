@@ -3,6 +3,7 @@
 #include "src/commands/bench_layers.h"
 #include "src/commands/clock.h"
 #include "src/commands/commands.h"
+#include "src/commands/device.h"
 #include "src/commands/limits.h"
 #include "src/commands/options.h"
 #include "src/net/net.h"
@@ -42,7 +43,9 @@ static tn_status set_up(bench *b, const char *cfg, const tn_texts *overrides) {
                                     .batch = b->batch,
                                     .threads = b->threads,
                                     .kernels = b->kernels,
-                                    .output = -1};
+                                    .output = -1,
+                                    .precision = tn_device_precision()};
+    TN_TRY(tn_device_check_processor());
     TN_TRY(tn_run_create(&b->net->plan, b->net->param, &options, &b->run));
     const tn_tensor in = tn_run_input(b->run), out = tn_run_output(b->run);
     uint32_t random = 1;

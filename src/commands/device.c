@@ -1,5 +1,6 @@
 #include "src/commands/device.h"
 
+#include "layers/device/cpu.h"
 #include "src/commands/options.h"
 
 #include <stdio.h>
@@ -121,10 +122,19 @@ static void open_default(void) {
         fprintf(stderr, "warning: the processor computes: %s\n", tn_error());
 }
 
+tn_status tn_device_check_processor(void) {
+    if (chosen.precision == TN_PRECISION_TF32)
+        return tn_fail("-precision tf32: the processor computes in fp32 or bf16; it takes a GPU");
+    if (chosen.precision == TN_PRECISION_BF16 && !tn_cpu_has_bf16())
+        return tn_fail("-precision bf16: it takes a processor that multiplies bf16 (AVX512_BF16: "
+                       "AMD from Zen 4, Intel from Cooper Lake on) or a GPU; this one, %s, is "
+                       "faster and more exact in fp32: leave -precision out",
+                       tn_cpu_describe());
+    return TN_OK;
+}
+
 static tn_status check_precision(void) {
-    if (chosen.n_open == 0 && chosen.precision != TN_PRECISION_FP32)
-        return tn_fail("-precision %s: the processor computes in fp32 alone; it takes a GPU",
-                       tn_precision_name(chosen.precision));
+    if (chosen.n_open == 0) TN_TRY(tn_device_check_processor());
     for (int i = 0; i < chosen.n_open; i++)
         TN_TRY(tn_gpu_check_precision(chosen.gpu[i], chosen.precision));
     return TN_OK;

@@ -24,6 +24,9 @@ tn_status tn_device_use(tn_gpu *const **gpu, int *n);
 tn_precision tn_device_precision(void);
 void tn_device_close(void);
 
+/* Fails where the processor cannot have the precision asked for, saying what to do. */
+tn_status tn_device_check_processor(void);
+
 /* The first of them; NULL on the processor. */
 tn_status tn_device_first(tn_gpu **gpu);
 

@@ -259,14 +259,9 @@ static tn_status forward_foreign(const tn_model *m, const float *x, int n_valid,
     return TN_OK;
 }
 
-tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
-                           float *probability) {
-    if (engine) return forward_foreign(m, x, n_valid, probability);
-    tn_tensor in = tn_run_input(run);
-    const size_t sample = tn_elements(&in) / (size_t)in.n, k = (size_t)m->classes;
-    memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);
-    memset(tn_data(&in) + sample * (size_t)n_valid, 0,
-           sample * (size_t)(in.n - n_valid) * sizeof *x);
+/* Once the replica has its input. */
+static tn_status answer(const tn_model *m, tn_run *run, int n_valid, float *probability) {
+    const size_t k = (size_t)m->classes;
     const tn_step step = {.n_valid = n_valid};
     TN_TRY(tn_run_forward(run, &step));
     const tn_tensor out = tn_run_output(run);
@@ -280,6 +275,24 @@ tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n
         tn_temperature_apply(m->temperature, m->classes, p);
     }
     return TN_OK;
+}
+
+tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
+                           float *probability) {
+    if (engine) return forward_foreign(m, x, n_valid, probability);
+    tn_tensor in = tn_run_input(run);
+    const size_t sample = tn_elements(&in) / (size_t)in.n;
+    memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);
+    memset(tn_data(&in) + sample * (size_t)n_valid, 0,
+           sample * (size_t)(in.n - n_valid) * sizeof *x);
+    return answer(m, run, n_valid, probability);
+}
+
+tn_status tn_model_forward_batch(const tn_model *m, tn_run *run, const tn_batch *batch,
+                                 float *probability) {
+    if (!batch->bytes) return tn_model_forward(m, run, batch->x, batch->n_valid, probability);
+    TN_TRY(tn_run_input_bytes(run, batch->bytes, batch->table));
+    return answer(m, run, batch->n_valid, probability);
 }
 
 void tn_model_rank(const float *probability, int classes, int *order) {

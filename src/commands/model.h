@@ -10,6 +10,7 @@
 #include "src/commands/options.h"
 #include "src/data/datafile.h"
 #include "src/data/lists.h"
+#include "src/data/loader.h"
 #include "src/data/preprocess.h"
 #include "src/data/sidecar.h"
 #include "src/net/net.h"
@@ -93,6 +94,11 @@ tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);
  * than 1. */
 tn_status tn_model_forward(const tn_model *model, tn_run *run, const float *x, int n_valid,
                            float *probability);
+
+/* The same of a loader's batch, of floats or of bytes (config.bytes: for a model on a GPU alone).
+ */
+tn_status tn_model_forward_batch(const tn_model *model, tn_run *run, const tn_batch *batch,
+                                 float *probability);
 
 /* Classes from the most probable down, the first of equals first: order[classes]. */
 void tn_model_rank(const float *probability, int classes, int *order);

@@ -24,6 +24,7 @@ static tn_status gather(tn_trainer *t, int rank) {
 }
 
 static tn_status feed(tn_run *run, const tn_batch *batch) {
+    if (batch->bytes) return tn_run_input_bytes(run, batch->bytes, batch->table);
     tn_tensor in = tn_run_input(run);
     memcpy(tn_data(&in), batch->x, tn_elements(&in) * sizeof *batch->x);
     return TN_OK;

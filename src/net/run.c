@@ -1,6 +1,7 @@
 /* A replica: which ops live, who writes each gradient first, where everything lies. */
 #include "src/net/run.h"
 
+#include "layers/ops/input.h"
 #include "layers/ops/loss.h"
 #include "src/net/layout.h"
 #include "src/net/merge.h"
@@ -24,7 +25,7 @@ typedef struct tensor_state {
     int grad_over; /* tensor whose gradient's memory its own takes over; 0: none */
     int value_item, grad_item;
     tn_tensor value, grad;
-    int value_twin, grad_twin; /* on a GPU: what callers see of it; -1: nothing */
+    int value_twin, grad_twin; /* what callers see of it; -1: itself, or nothing on a GPU */
 } tensor_state;
 
 struct tn_run {
@@ -41,8 +42,13 @@ struct tn_run {
     void *block;
     size_t bytes, bytes_unshared;
     tn_arena arena;
-    tn_run_gpu gpu; /* gpu.gpu is NULL on the processor */
+    tn_run_gpu gpu; /* gpu.gpu is NULL on the processor, its precision fp32 or bf16 there */
 };
+
+/* Whether what callers see, and some kernels, is not what lies in the replica's memory. */
+static bool is_staged(const tn_run *run) {
+    return run->gpu.gpu || run->gpu.precision == TN_PRECISION_BF16;
+}
 
 static bool is_loss_source(const tn_run *run, const tn_op *op) {
     return run->options.mode == TN_TRAIN && tn_op_has_loss(op);
@@ -148,6 +154,7 @@ static void offer_tail(const tn_run *run, int i) {
     const tn_op *tail = run->op[i + 1].op;
     const int between = r->op->out;
     if (tail->in[0] != between || outlives(run, between)) return;
+    if (run->tensor[tail->out].value.dtype != r->out.dtype) return;
     for (int j = 1; j < tail->n_in; j++)
         if (tail->in[j] == between) return;
     if (is_read_from(run, between, i + 2)) return;
@@ -170,6 +177,10 @@ static void settle_tail(const tn_run *run, int i) {
     if (k->in_place) run->tensor[r->tail->op->out].over = r->tail->op->in[1];
 }
 
+static size_t tensor_bytes(const tn_tensor *t) {
+    return tn_pixels(t) * (size_t)t->pitch * tn_element_bytes(t);
+}
+
 /* After prepare: where op i allows it, what it makes of its output's gradient takes that one's
  * memory: what was just read need not be fetched again to be written. */
 static void settle_gradient(const tn_run *run, int i) {
@@ -177,6 +188,7 @@ static void settle_gradient(const tn_run *run, int i) {
     const int last = r->op->n_in - 1, out = r->op->out;
     if (!r->pass[TN_BACKWARD_DATA].in_place || r->gpu || outlives(run, out)) return;
     if (!run->tensor[out].has_grad || !r->din[last].n || r->accumulate[last]) return;
+    if (tensor_bytes(&r->din[last]) != tensor_bytes(&r->dout)) return;
     run->tensor[r->op->in[last]].grad_over = out;
 }
 
@@ -189,10 +201,6 @@ static int add_item(tn_run *run, size_t bytes, int first, int last) {
 
 static int back_time(const tn_run *run, int i) {
     return 2 * run->n_ops - 1 - i;
-}
-
-static size_t tensor_bytes(const tn_tensor *t) {
-    return tn_pixels(t) * (size_t)t->pitch * tn_element_bytes(t);
 }
 
 static int forward_time(const tn_run *run, int i) {
@@ -309,22 +317,28 @@ static void hand_out_memory(tn_run *run, const op_items *items) {
     }
 }
 
-/* On a GPU, callers see the input, the output and what is kept in the processor's memory. */
-static tn_status take_gpu_memory(tn_run *run, const op_items *items) {
+/* Callers see the input, the output and what is kept in the processor's memory and in fp32. */
+static tn_status take_twins(tn_run *run) {
     const tn_plan *plan = run->plan;
-    TN_TRY(tn_run_gpu_take(&run->gpu, run->op, run->n_ops, run->bytes, run->options.batch,
-                           tn_shape_count(plan->tensor[plan->output].shape), 2 * plan->n_tensors,
-                           &run->arena));
-    run->block = run->gpu.block;
-    hand_out_memory(run, items);
+    TN_TRY(tn_run_gpu_twins(&run->gpu, 2 * plan->n_tensors, &run->arena));
     for (int t = 0; t < plan->n_tensors; t++) {
         tensor_state *s = &run->tensor[t];
         if (run->options.views_there) break;
         if (!s->kept && t != plan->input && t != run->output) continue;
+        if (!run->gpu.gpu && s->value.dtype == TN_REAL) continue;
         if (s->value.data) s->value_twin = tn_run_gpu_twin(&run->gpu, s->value);
         if (s->grad.data) s->grad_twin = tn_run_gpu_twin(&run->gpu, s->grad);
     }
     return tn_run_gpu_take_pages(&run->gpu, run->op, run->n_ops);
+}
+
+static tn_status take_gpu_memory(tn_run *run, const op_items *items) {
+    const tn_plan *plan = run->plan;
+    TN_TRY(tn_run_gpu_take(&run->gpu, run->op, run->n_ops, run->bytes, run->options.batch,
+                           tn_shape_count(plan->tensor[plan->output].shape), &run->arena));
+    run->block = run->gpu.block;
+    hand_out_memory(run, items);
+    return take_twins(run);
 }
 
 static tn_status take_memory(tn_run *run) {
@@ -345,7 +359,7 @@ static tn_status take_memory(tn_run *run) {
                           run->options.batch);
     }
     hand_out_memory(run, items);
-    return TN_OK;
+    return is_staged(run) ? take_twins(run) : TN_OK;
 }
 
 /* ---- creating ---- */
@@ -401,7 +415,7 @@ static tn_status set_up(tn_run *run) {
         tn_op_run *r = &run->op[i];
         if (run->goes_back[i] && run->tensor[r->op->out].has_grad) r->dout = r->out;
         if (is_tail(run, i)) continue;
-        if (run->gpu.gpu) TN_TRY(tn_run_gpu_attach(&run->gpu, r, &run->arena));
+        if (is_staged(run)) TN_TRY(tn_run_gpu_attach(&run->gpu, r, &run->arena));
         offer_tail(run, i);
         TN_TRY(tn_op_prepare(r, run->options.kernels));
         settle_tail(run, i);
@@ -428,6 +442,8 @@ tn_status tn_run_create(const tn_plan *plan, tn_param *param, const tn_run_optio
         }
         run->options.mirror = run->gpu.mirror;
         run->param = tn_mirror_params(run->gpu.mirror);
+    } else if (options->precision == TN_PRECISION_BF16) {
+        run->gpu.precision = TN_PRECISION_BF16;
     }
     if (run->options.threads < 1) run->options.threads = omp_get_max_threads();
     const bool whole = options->mode == TN_TRAIN || options->output < 0;
@@ -454,14 +470,18 @@ void tn_run_free(tn_run *run) {
 
 /* ---- running ---- */
 
-/* Copies what callers wrote to the GPU. */
+/* Copies what callers wrote to where it is read. */
 static tn_status twins_in(tn_run *run, bool backward) {
     const tensor_state *in = &run->tensor[run->plan->input], *out = &run->tensor[run->output];
+    if (!backward && run->gpu.widened) {
+        run->gpu.widened = false;
+        return TN_OK;
+    }
     if (!backward) return tn_run_gpu_twin_in(&run->gpu, in->value_twin);
     return run->options.output_gradient ? tn_run_gpu_twin_in(&run->gpu, out->grad_twin) : TN_OK;
 }
 
-/* Copies what callers may read from it. */
+/* Copies what callers may read from there. */
 static tn_status twins_out(tn_run *run, bool backward) {
     for (int t = 0; t < run->plan->n_tensors; t++) {
         const tensor_state *s = &run->tensor[t];
@@ -471,12 +491,18 @@ static tn_status twins_out(tn_run *run, bool backward) {
     return TN_OK;
 }
 
+tn_status tn_run_input_bytes(tn_run *run, const uint8_t *bytes, const float *table) {
+    const tn_tensor *in = &run->tensor[run->plan->input].value;
+    if (tn_run_gpu_takes_bytes(&run->gpu, in))
+        return tn_run_gpu_bytes_in(&run->gpu, in, bytes, table);
+    tn_input_widen_ref(&(tn_input_args){tn_run_input(run), bytes, table});
+    return TN_OK;
+}
+
 tn_status tn_run_forward(tn_run *run, const tn_step *step) {
     const bool on_gpu = run->gpu.gpu != NULL;
-    if (on_gpu) {
-        TN_TRY(tn_run_gpu_begin(&run->gpu, step));
-        TN_TRY(twins_in(run, false));
-    }
+    if (on_gpu) TN_TRY(tn_run_gpu_begin(&run->gpu, step));
+    TN_TRY(twins_in(run, false));
     for (int i = 0; i < run->n_ops; i++) {
         tn_op_run *r = &run->op[i];
         r->step = on_gpu ? &run->gpu.step : step;
@@ -484,20 +510,19 @@ tn_status tn_run_forward(tn_run *run, const tn_step *step) {
         if (tn_op_forward(r) != TN_OK)
             return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
     }
-    if (!on_gpu) return TN_OK;
-    TN_TRY(tn_run_gpu_fetch_losses(&run->gpu, run->op, run->n_ops));
+    if (on_gpu) TN_TRY(tn_run_gpu_fetch_losses(&run->gpu, run->op, run->n_ops));
     return twins_out(run, false);
 }
 
 tn_status tn_run_backward(tn_run *run) {
-    if (run->gpu.gpu) TN_TRY(twins_in(run, true));
+    TN_TRY(twins_in(run, true));
     for (int i = run->n_ops - 1; i >= 0; i--) {
         tn_op_run *r = &run->op[i];
         if (!run->goes_back[i]) continue;
         if (tn_op_backward(r) != TN_OK)
             return tn_fail_in("layer %d (%s)", r->op->layer, r->op->name);
     }
-    return run->gpu.gpu ? twins_out(run, true) : TN_OK;
+    return twins_out(run, true);
 }
 
 double tn_run_loss(const tn_run *run) {
@@ -513,10 +538,9 @@ double tn_run_main_loss(const tn_run *run) {
     return 0;
 }
 
-/* What callers see of a tensor: its twin in the processor's memory where the replica is on a GPU.
- */
+/* What callers see of a tensor: its twin in the processor's memory, or itself. */
 static tn_tensor seen(const tn_run *run, tn_tensor own, int twin) {
-    if (!run->gpu.gpu || run->options.views_there) return own;
+    if (run->options.views_there || (!run->gpu.gpu && own.dtype == TN_REAL)) return own;
     if (twin >= 0) return run->gpu.twin[twin].here;
     own.data = NULL;
     return own;

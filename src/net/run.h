@@ -25,7 +25,7 @@ typedef struct tn_run_options {
     tn_gpu *gpu;          /* runs there, with a mirror of its own; NULL: see mirror */
     tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
     bool views_there;  /* with a mirror: callers' views lie on the GPU, and are not copied */
-    tn_precision precision; /* on a GPU */
+    tn_precision precision; /* TN_PRECISION_TF32 is fp32 on the processor */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
     int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
                        */
@@ -49,6 +49,10 @@ tn_status tn_run_suggest(const tn_plan *plan, tn_param *param, const tn_run_opti
  * options->views_there (on the GPU; fp32 there with TN_PRECISION_FP32).
  * The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
 tn_tensor tn_run_input(const tn_run *run);
+/* Instead: images of bytes (batch,h,w,c), dense, byte v of channel c standing for table[256 * c +
+ * v]. For the next forward alone. The bits are those of an input filled from the table; on a GPU
+ * the bytes are sent as they are, and tn_run_input's buffer is left alone. */
+tn_status tn_run_input_bytes(tn_run *run, const uint8_t *bytes, const float *table);
 /* The output: (batch,h,w,c) of the plan's output (probabilities, as a rule). */
 tn_tensor tn_run_output(const tn_run *run);
 /* Value and gradient of a kept tensor (or of input and output). data is NULL when not in memory. */

@@ -1,4 +1,5 @@
 /* Every convolution kernel against the reference, on seeded random shapes. */
+#include "layers/device/cpu.h"
 #include "layers/ops/convolution.h"
 #include "tests/support/op_cases.h"
 
@@ -147,6 +148,7 @@ static void small_maps_of_many_images_agree(void **state) {
 }
 
 static bool runs_here(const tn_kernel *kernel) {
+    if (strcmp(kernel->name, "bf16") == 0) return tn_cpu_has_bf16();
     return strcmp(kernel->name, "avx512") != 0 || __builtin_cpu_supports("avx512dq");
 }
 

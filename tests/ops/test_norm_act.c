@@ -1,5 +1,6 @@
 /* norm_act: every kernel against the reference on random shapes, and against figures computed with
  * another program. */
+#include "layers/device/cpu.h"
 #include "layers/ops/norm_act_kernels.h"
 #include "tests/support/op_cases.h"
 #include "tests/support/small_there.h"
@@ -57,6 +58,8 @@ static void random_shapes_agree(void **state) {
     }
     const int few = tn_shapes_of(SHAPES).count / 4;
     const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    assert_true(tn_harness_served(&tn_norm_act_forward_bf16) > few / 2 || !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_norm_act_backward_bf16) > few / 2 || !tn_cpu_has_bf16());
     assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > few ||
                 !__builtin_cpu_supports("avx2"));
     assert_true(tn_harness_served(&tn_norm_act_backward_avx2) > few ||

@@ -1,0 +1,1 @@
+#include "layers/ops/convolution_tile_make.h"
