@@ -2,16 +2,17 @@
  * enough to fill vectors. Written over vector.h; included by one _avx2.c and one _avx512.c file.
  *
  * Threads take units (slabs) in turn. A slab's channels are copied in blocks of BLOCK at most; a
- * block's product is cut into chunks of DEPTH, whose panel of weights stays in the first-level
- * cache while all positions of the slab pass by it (Goto and van de Geijn, Anatomy of
- * high-performance matrix multiplication, 2008). Every output is summed in the same order whatever
- * the units and the number of threads.
+ * block's product is cut into chunks of DEPTH, whose panel of weights stays in the cache (AVX2: the
+ * first level, AVX-512: the second) while all positions of the slab pass by it (Goto and van de
+ * Geijn, Anatomy of high-performance matrix multiplication, 2008). Every output is summed in the
+ * same order whatever the units and the number of threads.
  *
  * Backward data is the same walk with the sides exchanged: see tn_conv_axis_backward. */
 #ifndef TN_OPS_CONVOLUTION_DENSE_H
 #define TN_OPS_CONVOLUTION_DENSE_H
 
 #include "layers/ops/convolution_dense_pack.h"
+#include "layers/ops/convolution_dense_places.h"
 #include "layers/ops/convolution_dense_plan.h"
 #include "layers/ops/convolution_kernels.h"
 #include "layers/ops/streams.h"
@@ -39,11 +40,12 @@ BOTH(1, 1)
 BOTH(2, 1)
 BOTH(3, 1)
 BOTH(4, 1)
-BOTH(5, 1) BOTH(6, 1)
+BOTH(5, 1)
+BOTH(6, 1)
 #define LIST(s)                                                                                    \
     { NAMES(s, 1) }
-    static const tile_function tile_table[TN_SEGMENTS][TN_SEGMENT_ROWS][2] = {
-        LIST(1), LIST(2), LIST(3), LIST(4), LIST(5), LIST(6),
+static const tile_function tile_table[TN_SEGMENTS][TN_SEGMENT_ROWS][2] = {
+    LIST(1), LIST(2), LIST(3), LIST(4), LIST(5), LIST(6),
 };
 #endif
 
@@ -105,84 +107,24 @@ static void copy_slab(const state *s, const tn_tensor *read, const block *b, tn_
         }
 }
 
-/* The segments of `rows` positions among the nearly equal ones that a run of positions is cut
- * into. The longer ones come first. */
-static void add_run(workplace *w, ptrdiff_t read, ptrdiff_t made, int count, int rows) {
-    const int cuts = (count + TN_SEGMENT_ROWS - 1) / TN_SEGMENT_ROWS,
-              most = (count + cuts - 1) / cuts;
-    const int longer = count - cuts * (most - 1), first = rows == most ? 0 : longer;
-    const int end = rows == most ? longer : cuts;
-    for (int i = first; i < end; i++) {
-        const int at = rows == most ? i * rows : longer + i * rows;
-        w->segment[w->segments++] = (segment){read + at * w->read_step, made + at * w->made_step};
-    }
-}
-
-/* The segments from `from` on, of `rows` positions each, make tiles. */
-static void add_tiles(workplace *w, int from, int rows) {
-    const int segments = w->segments - from, tiles = (segments + TN_SEGMENTS - 1) / TN_SEGMENTS;
-    for (int i = 0; i < tiles; i++) {
-        const int at = (int)((long)segments * i / tiles),
-                  end = (int)((long)segments * (i + 1) / tiles);
-        w->tile[w->tiles++] = (tile_place){from + at, end - at, rows};
-    }
-}
-
-/* The positions of a phase within a part as runs: rows, or, where maps are one pixel wide, columns.
- */
-static void add_runs(const state *s, const phase *p, const tn_tensor *made, tn_slab_part part,
-                     workplace *w, int rows) {
-    const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
-    const int end = part.row + part.rows < p->y->count ? part.row + part.rows : p->y->count;
-    const bool columns = p->x->count == 1;
-    for (int n = 0; n < part.images; n++)
-        for (int j = part.row; j < end; j += columns ? end - part.row : 1) {
-            const int row = (j - part.row) * s->slab_y.step + p->y->read - s->slab_y.first;
-            const ptrdiff_t slab = ((ptrdiff_t)n * slab_rows + row) * s->slab_width;
-            const int y = p->y->first + j * p->y->step;
-            const ptrdiff_t pixel = ((ptrdiff_t)(part.image + n) * made->h + y) * made->w;
-            add_run(w, slab + p->x->read - s->slab_x.first, (pixel + p->x->first) * made->pitch,
-                    columns ? end - j : p->x->count, rows);
-        }
-}
-
-/* Fills the segments and tiles of a phase within a part. */
-static void find_positions(const state *s, const phase *p, const tn_tensor *made, tn_slab_part part,
-                           workplace *w) {
-    const int end = part.row + part.rows < p->y->count ? part.row + part.rows : p->y->count;
-    const bool columns = p->x->count == 1;
-    const int run = columns ? end - part.row : p->x->count;
-    w->segments = w->tiles = 0;
-    if (run <= 0) return;
-    w->read_step = columns ? (ptrdiff_t)s->slab_y.step * s->slab_width : s->slab_x.step;
-    w->made_step = (columns ? (ptrdiff_t)p->y->step * made->w : p->x->step) * made->pitch;
-    const int cuts = (run + TN_SEGMENT_ROWS - 1) / TN_SEGMENT_ROWS, most = (run + cuts - 1) / cuts;
-    add_runs(s, p, made, part, w, most);
-    add_tiles(w, 0, most);
-    if (most * cuts == run) return;
-    const int from = w->segments;
-    add_runs(s, p, made, part, w, most - 1);
-    add_tiles(w, from, most - 1);
-}
-
-/* Where the pixel of a tile's position lies. */
-static ptrdiff_t made_at(const workplace *w, const tile_place *t, int position) {
-    const segment *s = &w->segment[t->segment + position / t->rows];
-    return s->made + position % t->rows * w->made_step;
-}
-
 /* All positions by one panel and one chunk. */
-static void make_panel(workplace *w, int pitch, tn_dense_tile *t, const float *slab, float *made,
-                       int lanes, const float *next, int depth) {
+static void make_panel(const state *s, workplace *w, int pitch, const chunk *chunks, bool add,
+                       tn_dense_tile *t, const float *slab, float *made, int lanes,
+                       const float *next) {
     t->read_step = w->read_step * pitch;
     t->made_step = w->made_step;
     /* All of the next weights are fetched while these are used. */
     w->next_weights = (tn_fetch){.at = (const char *)next,
-                                 .left = (long)depth * TN_PANEL / TN_LINE,
+                                 .left = (long)chunks->depth * TN_PANEL / TN_LINE,
                                  .run = INT_MAX,
                                  .rate = (256 * TN_PANEL + w->tiles - 1) / w->tiles};
     for (int i = 0; i < w->tiles; i++) {
         const tile_place *at = &w->tile[i];
+        const chunk *c = &chunks[at->pair];
+        if (c->depth == 0) continue;
+        t->piece = s->piece + c->piece;
+        t->pieces = c->pieces;
+        t->add = add || !c->first;
         const segment *from = &w->segment[at->segment];
         const bool more = i + 1 < w->tiles;
         const segment *then = more ? &w->segment[at[1].segment] : from;
@@ -207,27 +149,25 @@ static void make_phase(const state *s, workplace *w, const tn_tensor *made, cons
     const int from = (int)((long)panels * share / s->shares);
     const int to = (int)((long)panels * (share + 1) / s->shares);
     const size_t before = (size_t)p->y->taps * p->x->taps * b->depth_at;
+    const int pairs = p->spans_y->count * p->spans_x->count;
     for (int i = from; i < to; i++) {
         const int g = i / s->panels, panel = i % s->panels, left = s->made - panel * TN_PANEL;
         const int lanes = left < TN_PANEL ? left : TN_PANEL;
         const size_t at = ((size_t)(first_group + g) * s->panels + panel) * p->depth;
-        size_t depth = before;
-        for (int c = p->chunk_from[index]; c < p->chunk_from[index + 1]; c++) {
-            tn_dense_tile t = {.piece = s->piece + s->chunk[c].piece,
-                               .pieces = s->chunk[c].pieces,
-                               .next = &w->next_weights,
-                               .next_read = &w->next_read,
-                               .weights = s->packed + p->weights_at + (at + depth) * TN_PANEL,
-                               .add = add || depth > 0};
+        tn_dense_tile t = {.next = &w->next_weights,
+                           .next_read = &w->next_read,
+                           .weights = s->packed + p->weights_at + (at + before) * TN_PANEL};
+        size_t depth = 0;
+        for (int c = p->chunk_from[index]; c < p->chunk_from[index + 1]; c += pairs) {
+            const chunk *chunks = &s->chunk[c]; /* the first has all taps */
             /* The next chunk follows this one; the next panel's first comes after the last. */
-            const bool last = c + 1 == p->chunk_from[index + 1];
-            const size_t next =
-                (last ? p->depth - (depth - before) : (size_t)s->chunk[c].depth) * TN_PANEL;
-            t.streams = s->streams && !add && (size_t)s->chunk[c].depth == p->depth;
-            make_panel(w, b->pitch, &t, w->slab + (size_t)g * s->read,
+            const bool last = c + pairs == p->chunk_from[index + 1];
+            depth += (size_t)chunks->depth;
+            const size_t next = (last ? p->depth : depth) * TN_PANEL;
+            t.streams = s->streams && !add && (size_t)chunks->depth == p->depth;
+            make_panel(s, w, b->pitch, chunks, add || before > 0, &t, w->slab + (size_t)g * s->read,
                        tn_data(made) + (size_t)(first_group + g) * s->made + panel * TN_PANEL,
-                       lanes, t.weights + next, s->chunk[c].depth);
-            depth += (size_t)s->chunk[c].depth;
+                       lanes, t.weights + next);
         }
     }
 }
@@ -377,13 +317,17 @@ static bool library_leads_avx2(const tn_op_run *r, bool backward) {
     return pixels || r->in[0].c < 16;
 }
 
-/* The same on Zen 5 (one core, whose peak is 255): groups, whose taps beyond the image it leaves
- * out (5x5 of 16 and 32 channels, stride 1: 250 to 330 against 175 to 230), and reading an image.
- * In all else it is behind, backward by far (1x1: 140 to 220 against 200 to 235). */
+/* The same on Zen 5 (one core, whose peak is 260): groups of 16 channels, 5x5 and stride 1, 245
+ * against 180, but for small maps, and reading an image. In all else it is level (1x1 and 3x3
+ * forward) or behind: 1x1 backward data 140 to 220 against 205 to 240, 3x3 at 7x7 210 to 230
+ * against 280. */
 static bool library_leads_avx512(const tn_op_run *r, bool backward) {
     const tn_convolution_attr *a = r->op->attr;
-    if (a->groups > 1)
-        return a->kh * a->kw > 1 && a->stride_y == 1 && a->stride_x == 1 && a->dilation == 1;
+    if (a->groups > 1) {
+        const tn_tensor *made = backward ? &r->in[0] : &r->out;
+        return a->kh * a->kw > 1 && a->stride_y == 1 && a->stride_x == 1 && a->dilation == 1 &&
+               made->c / a->groups <= 16 && made->h * made->w > SMALL_MAP;
+    }
     return !backward && r->in[0].c < 16;
 }
 

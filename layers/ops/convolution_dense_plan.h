@@ -15,12 +15,31 @@
 
 enum {
     MAX_PHASES = 4,
+    MAX_SPANS = 8,
     BLOCK = 512,
-    DEPTH = 256,
+    /* 14 rows draw little enough on a panel for it to lie in the second-level cache. */
+    DEPTH = TN_SEGMENT_ROWS > 1 ? 1024 : 256,
     BIT = 16, /* channels packed at a time */
     SLAB_BYTES = 256 << 10,
     LEAST_POSITIONS = 48,
+    /* Of small maps: slabs of so many images and bytes. */
+    SMALL_MAP = 64,
+    SMALL_IMAGES = 16,
+    SMALL_BYTES = 512 << 10,
 };
+
+/* Taps [from, to) of an axis. */
+typedef struct span {
+    int from, to;
+} span;
+
+/* Positions of an axis by their taps that meet the image: the others meet its padding, and are left
+ * out. Span 0 is all taps. */
+typedef struct spans {
+    span span[MAX_SPANS];
+    int count;
+    unsigned char *of; /* of every position */
+} spans;
 
 /* Channels of what is read that are copied together: part of one group, or whole groups. */
 typedef struct block {
@@ -32,11 +51,14 @@ typedef struct block {
 /* Product depth that passes at once: pieces [piece, piece + pieces). */
 typedef struct chunk {
     int piece, pieces, depth;
+    bool first; /* of those that have any depth for the same spans */
 } chunk;
 
-/* One phase along both axes, with the chunks of each block one after the other. */
+/* One phase along both axes, with the chunks of each block one after the other; of each chunk those
+ * for every pair of spans, (y, x). */
 typedef struct phase {
     const tn_conv_axis *y, *x;
+    const spans *spans_y, *spans_x;
     size_t weights_at; /* floats */
     size_t depth;      /* of one group's whole product */
     int *chunk_from;   /* blocks + 1 */
@@ -50,7 +72,10 @@ typedef struct state {
      * crowd the cache they are read where they lie. */
     bool pixels, in_place;
     tn_conv_axis y[MAX_PHASES], x[MAX_PHASES];
+    spans spans_y[MAX_PHASES], spans_x[MAX_PHASES];
     int phases_y, phases_x;
+    bool small;     /* maps: positions of several images go together */
+    int block_most; /* channels */
     tn_slab_axis slab_y, slab_x;
     int slab_width;
     tn_slab_units units;
@@ -78,9 +103,9 @@ typedef struct segment {
     ptrdiff_t read, made;
 } segment;
 
-/* Neighbouring segments of `rows` positions each. */
+/* Neighbouring segments of `rows` positions each, all of the same pair of spans. */
 typedef struct tile_place {
-    int segment, segments, rows;
+    int segment, segments, rows, pair;
 } tile_place;
 
 /* A thread's own memory. */
@@ -113,9 +138,57 @@ static void lay_axes(state *s, const tn_convolution_attr *a, const tn_tensor *ma
     s->slab_width = tn_slab_extent(&s->slab_x, s->x[0].count); /* phase 0 is the longest */
 }
 
+/* skip: whether positions differ by the taps that meet the image. */
+static bool lay_spans(const tn_conv_axis *a, int extent, bool skip, spans *s) {
+    s->span[0] = (span){0, a->taps};
+    s->count = 1;
+    s->of = calloc((size_t)a->count + 1, 1);
+    if (!s->of) return false;
+    for (int j = 0; skip && j < a->count; j++) {
+        const int read = a->read + j * a->read_step;
+        span t = {0, a->taps};
+        while (t.from < t.to && read + t.from * a->read_tap < 0) t.from++;
+        while (t.from < t.to && read + (t.to - 1) * a->read_tap >= extent) t.to--;
+        if (t.from == t.to) continue; /* made of padding alone */
+        int i = 0;
+        while (i < s->count && (s->span[i].from != t.from || s->span[i].to != t.to)) i++;
+        if (i == MAX_SPANS) continue;
+        if (i == s->count) s->span[s->count++] = t;
+        s->of[j] = (unsigned char)i;
+    }
+    return true;
+}
+
+/* Registers for seven positions of one row leave taps out by the row. Small maps, where the padding
+ * is much of all, bring the same position of many images together, and leave out all that is
+ * padding: then a slab takes fewer channels of more images. */
+static tn_status lay_all_spans(state *s, const tn_tensor *read, const char *name) {
+    const bool skip = TN_SEGMENT_ROWS > 1 && !s->pixels;
+    bool ok = true;
+    for (int q = 0; q < s->phases_y; q++)
+        ok = lay_spans(&s->y[q], read->h, skip, &s->spans_y[q]) && ok;
+    s->small = skip && s->phases_y * s->phases_x == 1 && s->x[0].taps > 1 &&
+               (long)s->y[0].count * s->x[0].count <= SMALL_MAP;
+    for (int q = 0; q < s->phases_x; q++)
+        ok = lay_spans(&s->x[q], read->w, s->small, &s->spans_x[q]) && ok;
+    if (!ok) return tn_fail("%s: out of memory", name);
+    s->small = s->small && s->spans_x[0].count > 1;
+    s->block_most = BLOCK;
+    if (!s->small) return TN_OK;
+    const long pixels = (long)tn_slab_extent(&s->slab_y, s->y[0].count) * s->slab_width;
+    const long fit = SMALL_BYTES / (SMALL_IMAGES * pixels * (long)sizeof(float)) / 16 * 16;
+    s->block_most = fit < 16 ? 16 : fit > BLOCK ? BLOCK : (int)fit;
+    return TN_OK;
+}
+
+static int blocks_most(const state *s) {
+    return s->groups * ((s->read + s->block_most - 1) / s->block_most);
+}
+
 static void lay_blocks(state *s) {
-    const int whole = s->read <= BLOCK ? BLOCK / s->read : 0; /* groups of one block */
-    const int cuts = (s->read + BLOCK - 1) / BLOCK;
+    const int most = s->block_most;
+    const int whole = s->read <= most ? most / s->read : 0; /* groups of one block */
+    const int cuts = (s->read + most - 1) / most;
     s->blocks = 0;
     for (int g = 0; g<s->groups; g += whole> 0 ? whole : 1)
         for (int i = 0; i < cuts; i++) {
@@ -132,50 +205,68 @@ static void lay_blocks(state *s) {
         }
 }
 
-static void add_piece(state *s, ptrdiff_t at, int depth) {
-    s->piece[s->n_pieces++] = (tn_tile_piece){at, depth};
-    s->chunk[s->n_chunks - 1].pieces++;
-    s->chunk[s->n_chunks - 1].depth += depth;
+/* What a run of products has in common with the chunk's part, [from, to), of a block's. */
+static void add_piece(state *s, chunk *c, int from, int to, ptrdiff_t at, int run_at, int run) {
+    const int first = run_at > from ? run_at : from;
+    const int end = run_at + run < to ? run_at + run : to;
+    if (first >= end) return;
+    s->piece[s->n_pieces++] =
+        (tn_tile_piece){at + first - run_at, end - first, (ptrdiff_t)first * TN_PANEL};
+    c->pieces++;
+    c->depth += end - first;
+}
+
+/* Products [from, to) of a block, as far as the taps lie in the spans. Taps that lie next to each
+ * other make one piece. */
+static void lay_chunk(state *s, const phase *p, const block *b, span y, span x, int from, int to) {
+    const int channels = b->channels / b->groups;
+    const bool joined = b->groups == 1 && b->pitch == channels && p->x->read_tap == 1;
+    const int together = joined ? x.to - x.from : 1;
+    chunk *c = &s->chunk[s->n_chunks++];
+    *c = (chunk){.piece = s->n_pieces};
+    for (int ty = y.from; ty < y.to; ty++)
+        for (int tx = x.from; tx < x.to; tx += together) {
+            const ptrdiff_t tap =
+                (ptrdiff_t)ty * p->y->read_tap * s->slab_width + (ptrdiff_t)tx * p->x->read_tap;
+            add_piece(s, c, from, to, tap * b->pitch, (ty * p->x->taps + tx) * channels,
+                      together * channels);
+        }
 }
 
 /* The products of a block in the order of the packed weights, (tap y, tap x, channel), cut into
- * chunks of nearly equal depth. Taps that lie next to each other make one piece. */
+ * chunks of nearly equal depth: at the same places for all spans, so that sums do not depend on
+ * them. */
 static void lay_chunks(state *s, const phase *p, const block *b) {
-    const int channels = b->channels / b->groups;
-    const bool joined = b->groups == 1 && b->pitch == channels && p->x->read_tap == 1;
-    const int run = joined ? p->x->taps * channels : channels;
-    const int across = joined ? 1 : p->x->taps;
-    const int total = p->y->taps * p->x->taps * channels;
+    const int total = p->y->taps * p->x->taps * (b->channels / b->groups);
     const int chunks = (total + DEPTH - 1) / DEPTH, target = (total + chunks - 1) / chunks;
-    int room = 0;
-    for (int ty = 0; ty < p->y->taps; ty++)
-        for (int tx = 0; tx < across; tx++) {
-            const ptrdiff_t at =
-                ((ptrdiff_t)ty * p->y->read_tap * s->slab_width + (ptrdiff_t)tx * p->x->read_tap) *
-                b->pitch;
-            for (int done = 0; done < run;) {
-                if (room == 0) {
-                    s->chunk[s->n_chunks++] = (chunk){s->n_pieces, 0, 0};
-                    room = target;
-                }
-                const int depth = run - done < room ? run - done : room;
-                add_piece(s, at + done, depth);
-                done += depth;
-                room -= depth;
-            }
+    const int pairs = p->spans_y->count * p->spans_x->count, begin = s->n_chunks;
+    for (int from = 0; from < total; from += target)
+        for (int i = 0; i < pairs; i++) {
+            lay_chunk(s, p, b, p->spans_y->span[i / p->spans_x->count],
+                      p->spans_x->span[i % p->spans_x->count], from,
+                      from + target < total ? from + target : total);
+            bool before = false;
+            for (int k = begin + i; k < s->n_chunks - 1; k += pairs)
+                before |= s->chunk[k].depth > 0;
+            s->chunk[s->n_chunks - 1].first = !before;
         }
 }
 
 static tn_status lay_phases(state *s, const char *name) {
     s->phases = s->phases_y * s->phases_x;
-    const size_t most = (size_t)s->phases * (size_t)s->blocks;
-    size_t taps = 0;
-    for (int i = 0; i < s->phases; i++)
-        taps += (size_t)s->y[i / s->phases_x].taps * s->x[i % s->phases_x].taps;
-    const size_t chunks = most + taps * (size_t)s->blocks * (s->read / DEPTH + 2);
+    /* Each of a block's taps, and each cut between chunks, may begin a piece. */
+    size_t chunks = 1, pieces = 1;
+    for (int i = 0; i < s->phases; i++) {
+        const int y = i / s->phases_x, x = i % s->phases_x;
+        const size_t taps = (size_t)s->y[y].taps * s->x[x].taps;
+        const size_t pairs = (size_t)s->spans_y[y].count * s->spans_x[x].count * s->blocks;
+        const size_t cuts = taps * s->block_most / DEPTH + 2;
+        chunks += pairs * cuts;
+        pieces += pairs * (taps + cuts);
+    }
     s->phase = calloc((size_t)s->phases, sizeof *s->phase);
     s->chunk = calloc(chunks, sizeof *s->chunk);
-    s->piece = calloc(2 * chunks, sizeof *s->piece);
+    s->piece = calloc(pieces, sizeof *s->piece);
     int *from = calloc((size_t)s->phases * ((size_t)s->blocks + 1), sizeof *from);
     if (s->phase) s->phase[0].chunk_from = from; /* the phases share it: release frees it once */
     if (!s->phase || !s->chunk || !s->piece || !from) {
@@ -186,6 +277,8 @@ static tn_status lay_phases(state *s, const char *name) {
         phase *p = &s->phase[i];
         p->y = &s->y[i / s->phases_x];
         p->x = &s->x[i % s->phases_x];
+        p->spans_y = &s->spans_y[i / s->phases_x];
+        p->spans_x = &s->spans_x[i % s->phases_x];
         p->chunk_from = from + (size_t)i * ((size_t)s->blocks + 1);
         p->depth = (size_t)p->y->taps * p->x->taps * s->read;
         p->weights_at = s->packed_floats;
@@ -206,8 +299,14 @@ static void lay_units(state *s, const tn_tensor *made, int threads) {
     const int rows = s->y[0].count, columns = s->x[0].count;
     if (s->in_place) pitch = s->block[0].pitch;
     const size_t row_bytes = (size_t)s->slab_width * pitch * sizeof(float);
-    s->units = tn_slab_units_of(&s->slab_y, made->n, rows, columns, row_bytes, SLAB_BYTES,
-                                LEAST_POSITIONS, threads);
+    s->units = tn_slab_units_of(&s->slab_y, made->n, rows, columns, row_bytes,
+                                s->small ? SMALL_BYTES : SLAB_BYTES, LEAST_POSITIONS, threads);
+    if (s->small && s->units.images > 1) { /* as many for each thread */
+        const int each = (made->n + threads - 1) / threads;
+        const int cuts = (each + s->units.images - 1) / s->units.images;
+        s->units.images = (each + cuts - 1) / cuts;
+        s->units.count = (made->n + s->units.images - 1) / s->units.images;
+    }
     const int band = (rows + s->units.cuts - 1) / s->units.cuts;
     const size_t slab_rows = (size_t)s->units.images * tn_slab_extent(&s->slab_y, band);
     s->slab_floats = (slab_rows * s->slab_width * pitch + 15) / 16 * 16;
@@ -249,7 +348,8 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k, bool backward) {
     if (s->pixels) made = tn_slab_column(made);
     s->panels = (s->made + TN_PANEL - 1) / TN_PANEL;
     lay_axes(s, a, &made);
-    s->block = calloc((size_t)s->groups * (s->read / BLOCK + 1), sizeof *s->block);
+    TN_TRY(lay_all_spans(s, &read, r->op->name));
+    s->block = calloc((size_t)blocks_most(s), sizeof *s->block);
     if (!s->block) return tn_fail("%s: out of memory", r->op->name);
     lay_blocks(s);
     if (s->in_place) s->block[0].pitch = read.pitch;
@@ -268,6 +368,10 @@ static void release(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     if (!s) return;
     if (s->phase) free(s->phase[0].chunk_from);
+    for (int q = 0; q < MAX_PHASES; q++) {
+        free(s->spans_y[q].of);
+        free(s->spans_x[q].of);
+    }
     free(s->phase);
     free(s->chunk);
     free(s->piece);

@@ -24,10 +24,10 @@ enum { TN_SEGMENTS = 2, TN_SEGMENT_ROWS = 7 };
 enum { TN_SEGMENTS = 6, TN_SEGMENT_ROWS = 1 };
 #endif
 
-/* Part of a sum: `depth` floats in a row, from `at` on, relative to a row's own place. */
+/* Part of a sum: `depth` floats in a row, from `at` on, relative to a row's own place, and what
+ * they are multiplied by, relative to the tile's weights. */
 typedef struct tn_tile_piece {
-    ptrdiff_t at;
-    ptrdiff_t depth;
+    ptrdiff_t at, depth, weights;
 } tn_tile_piece;
 
 /* Memory that will be wanted, brought into the second-level cache bit by bit: `left` cache lines,
@@ -57,7 +57,7 @@ typedef struct tn_dense_tile {
     ptrdiff_t read_step, made_step; /* from row to row of a segment */
     const tn_tile_piece *piece;
     int pieces;
-    const float *weights;         /* (depth of all pieces, TN_PANEL) */
+    const float *weights;         /* (depth, TN_PANEL) */
     ptrdiff_t ahead[TN_SEGMENTS]; /* from here to what the next tile reads */
     tn_fetch *next, *next_read;   /* weights, and what is read, that are wanted soon */
     bool add;                     /* to what made holds */
@@ -190,7 +190,6 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, i
     enum { UNROLL = TN_SEGMENT_ROWS > 1 ? 1 : 4 };
     tn_vector sum[TN_SEGMENTS][TN_SEGMENT_ROWS][2];
     const tn_row_steps steps = tn_row_steps_of(t->read_step);
-    const float *w = t->weights;
 #pragma GCC unroll 8
     for (int s = 0; s < segments; s++)
 #pragma GCC unroll 8
@@ -198,6 +197,7 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, i
     tn_dense_fetch_made(t, segments, rows, vectors);
     for (int q = 0; q < t->pieces; q++) {
         const ptrdiff_t depth = t->piece[q].depth;
+        const float *w = t->weights + t->piece[q].weights;
         const float *from[TN_SEGMENTS];
 #pragma GCC unroll 8
         for (int s = 0; s < segments; s++) from[s] = t->read[s] + t->piece[q].at;
