@@ -5,8 +5,8 @@
  * their lanes, one tile for each tap. What comes down is read where it lies: rows are single values
  * of it. What is read lies where it is too for a plain 1x1; else a panel of its channels is copied
  * into a slab with its padding, small enough for the first-level cache, and all rows and taps pass
- * by it. Where few channels are read (an image), whole windows are copied out and the gradient is
- * one plain product.
+ * by it. Where few channels are read (an image), columns as high as the kernel are copied out side
+ * by side: a window is some of them in a row, and the gradient one plain product.
  *
  * Threads share either the larger side of the gradient, or, when it is small, the units; each then
  * has a gradient of its own, and they are added up in the order of the threads. Both ways the bits
@@ -73,7 +73,7 @@ static bool serves(const tn_op_run *r) {
 
 /* A thread's memory, gradients apart. */
 static size_t own_floats(const state *s) {
-    return s->slab_floats + s->windows_floats + s->delta_floats;
+    return s->slab_floats + s->delta_floats;
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
@@ -160,7 +160,7 @@ static void look_ahead(const state *s, workplace *w, const tn_tensor *in, const 
         w->ahead[1] = (ahead){0};
         if (more) look_ahead_rows(s, w, dout, next.unit, next.from, next.to, part);
     }
-    const bool whole = s->source == WINDOWS || in->pitch * (int)sizeof(float) <= LINEAR_BYTES;
+    const bool whole = s->source == COLUMNS || in->pitch * (int)sizeof(float) <= LINEAR_BYTES;
     if (whole) { /* all at once */
         if (panel > w->panel_from || b.from > w->rows_from) return;
         w->ahead[0] = (ahead){0};
@@ -185,8 +185,8 @@ static void add_panel(const state *s, workplace *w, tn_outer_tile *t, const tn_t
     if (s->packs_delta && panel == w->panel_from) pack_delta(s, w, dout, part, b.from, b.to);
     if (s->source == SLABS)
         pack_slab(s, in, part, channel, lanes_of(s, panel), w->slab);
-    else if (s->source == WINDOWS)
-        read = w->windows + panel * s->panel_lanes;
+    else if (s->source == COLUMNS)
+        read = w->slab + panel * s->panel_lanes;
     else
         read = tn_data(in) + row * in->pitch + channel;
     for (int i = b.from; i < b.to; i++) {
@@ -210,11 +210,17 @@ static tn_outer_tile tile_of(const state *s, const tn_tensor *in, const tn_tenso
         t.image_step = (ptrdiff_t)slab_rows * s->slab_width * s->panel_lanes;
         return t;
     }
-    /* One long row. */
     t.vector_step = TN_VECTOR;
-    t.step = s->source == WINDOWS ? s->window_floats : in->pitch;
-    t.width = part.images * part.rows * s->x.count;
-    t.images = t.rows = 1;
+    if (s->source == COLUMNS) {
+        t.step = s->slab_x.step * s->column_floats;
+        t.row_step = s->slab_width * s->column_floats;
+        t.image_step = part.rows * t.row_step;
+        return t;
+    }
+    /* One long row. */
+    t.step = in->pitch;
+    t.width = part.rows;
+    t.rows = 1;
     return t;
 }
 
@@ -223,7 +229,7 @@ static void add_unit(const state *s, workplace *w, const tn_tensor *in, const tn
     const tn_slab_part part = tn_slab_part_of(&s->units, unit);
     tn_outer_tile t = tile_of(s, in, dout, part);
     t.first = unit == w->unit_from;
-    if (s->source == WINDOWS) pack_windows(s, in, part, w->windows);
+    if (s->source == COLUMNS) pack_columns(s, in, part, w->slab);
     for (block b = block_at(s, w, unit, w->rows_from); b.unit == unit; b = next_block(s, w, b))
         for (int panel = w->panel_from; panel < w->panel_to; panel++)
             add_panel(s, w, &t, in, dout, part, b, panel);
@@ -234,8 +240,7 @@ static workplace workplace_of(const tn_op_run *r, const tn_kernel_run *k, int th
     const size_t own = own_floats(s);
     float *memory = (float *)k->scratch + (size_t)thread * own;
     workplace w = {.slab = memory,
-                   .windows = memory + s->slab_floats,
-                   .delta = memory + s->slab_floats + s->windows_floats,
+                   .delta = memory + s->slab_floats,
                    .delta_set = s->delta_floats / (size_t)s->together,
                    .gradient = (float *)k->scratch + (size_t)r->threads * own,
                    .unit_to = s->units.count,
@@ -273,9 +278,11 @@ static void unpack_lanes(const state *s, const float *lane, int lanes, int chann
     for (int l = 0; l < lanes; l++) sum[l] = lane[l];
     for (int o = 1; o < s->owners; o++)
         for (int l = 0; l < lanes; l++) sum[l] += lane[(size_t)o * s->tiles + l];
-    if (s->source == WINDOWS) { /* (ky, kx, channel) */
-        for (int l = 0, at = channel; l < lanes; l++, at++)
-            filter[at % s->read * kernel + at / s->read] += sum[l];
+    if (s->source == COLUMNS) { /* (kx, ky, channel) */
+        for (int l = 0, at = channel; l < lanes; l++, at++) {
+            const int pixel = at / s->read, kx = pixel / s->y.taps, ky = pixel % s->y.taps;
+            filter[(at % s->read * s->y.taps + ky) * s->x.taps + kx] += sum[l];
+        }
     } else if (kernel == 1) {
         for (int l = 0; l < lanes; l++) filter[channel + l] += sum[l];
     } else {

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 
 enum {
-    PIXELS = 128,                   /* of a unit, about */
-    OWN_GRADIENT_BYTES = 512 << 10, /* up to here every thread has a whole one */
+    PIXELS = 128,                    /* of a unit, about */
+    COLUMNS_PIXELS = TN_VECTOR << 4, /* the same where neighbouring windows share memory */
+    OWN_GRADIENT_BYTES = 512 << 10,  /* up to here every thread has a whole one */
     /* From so many channels on, a pixel is a page or more. Vectors of 8 lanes go through pixels
      * faster than the first-level cache can follow there: both sides are packed. */
     WIDE = 1024,
@@ -28,7 +29,7 @@ typedef enum sharing { SHARE_UNITS, SHARE_ROWS, SHARE_PANELS } sharing;
 typedef enum source {
     IN_PLACE, /* 1x1, stride 1, no padding */
     SLABS,    /* one panel's channels of a unit, padded: every tap is a constant distance away */
-    WINDOWS,  /* few channels: all that an output pixel reads, as if they were its channels */
+    COLUMNS,  /* few channels: all of a window lies in a row, as if it were a pixel's channels */
 } source;
 
 /* A tile's lanes: one tap's, or, where a tap has one vector only, those of some taps in a row. */
@@ -56,9 +57,9 @@ typedef struct state {
     sharing sharing;
     int owners;              /* gradients: threads, or 1 */
     size_t tiles;            /* floats of one gradient */
-    ptrdiff_t window_floats; /* of one output pixel */
+    ptrdiff_t column_floats; /* (kh, read) */
     bool packs_delta;
-    size_t slab_floats, windows_floats, delta_floats; /* of a thread */
+    size_t slab_floats, delta_floats; /* of a thread */
 } state;
 
 static size_t round_up(size_t floats) {
@@ -85,9 +86,9 @@ static void lay_source(state *s, const tn_convolution_attr *a, const tn_tensor *
     if (pixels && s->read % TN_VECTOR == 0 && !(TN_VECTOR == 8 && in->c >= WIDE))
         s->source = IN_PLACE;
     else if (s->groups == 1 && s->read < TN_OUTER_PANEL && a->dilation == 1)
-        s->source = WINDOWS;
-    s->taps = s->source == WINDOWS ? 1 : a->kh * a->kw;
-    s->lanes = s->source == WINDOWS ? a->kh * a->kw * s->read : s->read;
+        s->source = COLUMNS;
+    s->taps = s->source == COLUMNS ? 1 : a->kh * a->kw;
+    s->lanes = s->source == COLUMNS ? a->kh * a->kw * s->read : s->read;
     s->taps_in_lanes = TN_VECTOR == 16 && s->source == SLABS && s->read == 16 && a->kw > 1;
     s->panel_lanes = s->taps_in_lanes ? TN_VECTOR : TN_OUTER_PANEL;
     s->panels = (s->lanes + s->panel_lanes - 1) / s->panel_lanes;
@@ -118,8 +119,9 @@ static tn_status lay_taps(state *s, const char *name) {
 
 static void lay_units(state *s, const tn_tensor *out, int threads) {
     const int rows = s->y.count, columns = s->x.count;
-    /* A row of the slab counts as its share of PIXELS. */
-    const size_t most = (size_t)PIXELS * s->slab_y.step;
+    /* A row of the slab counts as its share of the pixels. */
+    const int about = s->source == COLUMNS ? (int)COLUMNS_PIXELS : (int)PIXELS;
+    const size_t most = (size_t)about * s->slab_y.step;
     s->units =
         tn_slab_units_of(&s->slab_y, out->n, rows, columns, (size_t)columns,
                          most + (size_t)columns * (s->slab_y.reach - s->slab_y.step), 1, threads);
@@ -128,10 +130,10 @@ static void lay_units(state *s, const tn_tensor *out, int threads) {
     if (s->source == SLABS)
         s->slab_floats = (size_t)s->units.images * tn_slab_extent(&s->slab_y, band) *
                          s->slab_width * s->panel_lanes;
-    if (s->source == WINDOWS) {
-        s->window_floats = (ptrdiff_t)round_up((size_t)s->lanes);
-        s->windows_floats = round_up(pixels * (size_t)s->window_floats);
-    }
+    s->column_floats = s->y.taps * (ptrdiff_t)s->read;
+    if (s->source == COLUMNS) /* the last panel reads beyond the last window */
+        s->slab_floats =
+            pixels / (size_t)columns * (size_t)(s->slab_width * s->column_floats) + TN_OUTER_PANEL;
     s->slab_floats = round_up(s->slab_floats);
     s->together = (int)(ROWS_BYTES / sizeof(float) / pixels / (size_t)s->most_rows) + 1;
     if (s->together > s->row_sets) s->together = s->row_sets;
@@ -145,7 +147,7 @@ static void lay_sharing(state *s, int threads) {
     if (s->tiles * sizeof(float) > OWN_GRADIENT_BYTES || s->units.count < threads) {
         if (rows >= 2 * threads && rows >= s->panels)
             s->sharing = SHARE_ROWS;
-        else if (s->panels >= 2 * threads && s->source != WINDOWS)
+        else if (s->panels >= 2 * threads && s->source != COLUMNS)
             s->sharing = SHARE_PANELS;
     }
     s->owners = s->sharing == SHARE_UNITS ? threads : 1;

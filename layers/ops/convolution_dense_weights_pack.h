@@ -1,5 +1,5 @@
 /* What the weight gradient's matrix product reads, where it cannot be read in place: the slab of
- * one panel of channels, or rows of whole windows; and which of the next unit's memory is fetched
+ * one panel of channels, or columns of windows; and which of the next unit's memory is fetched
  * while this one is worked on. */
 #ifndef TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
 #define TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
@@ -27,7 +27,7 @@ typedef struct ahead {
 /* A thread's own memory, and its share of the work. */
 typedef struct workplace {
     ahead ahead[2]; /* of what is read, of delta */
-    float *slab, *windows, *delta, *gradient;
+    float *slab, *delta, *gradient;
     size_t delta_set; /* floats from row set to row set */
     int unit_from, unit_to;
     int rows_from, rows_to;   /* row sets, of all groups */
@@ -92,39 +92,56 @@ static void pack_slab(const state *s, const tn_tensor *in, tn_slab_part part, in
         }
 }
 
-/* ---- whole windows ---- */
+/* ---- columns of windows ---- */
 
-/* One kernel row of a window, (kx, channel); `row` as above, x: the first column. */
-static void pack_window_row(const state *s, const tn_tensor *in, const float *row, int x,
-                            float *to) {
-    const int across = s->x.taps * s->read;
-    if (row && x >= 0 && x + s->x.taps <= in->w && in->pitch == s->read) {
-        memcpy(to, row + (ptrdiff_t)x * in->pitch, (size_t)across * sizeof(float));
-        return;
-    }
-    for (int k = 0; k < s->x.taps; k++, x++, to += s->read) {
-        const bool inside = row && (unsigned)x < (unsigned)in->w;
-        if (inside)
-            memcpy(to, row + (ptrdiff_t)x * in->pitch, (size_t)s->read * sizeof(float));
+/* `count` pixels' channels, to places `column` floats apart. channels is a constant where this is
+ * inlined. */
+TN_INLINE_ALWAYS void copy_channels(const float *from, ptrdiff_t pitch, int count, int channels,
+                                    float *to, ptrdiff_t column) {
+    for (int i = 0; i < count; i++, from += pitch, to += column)
+        memcpy(to, from, (size_t)channels * sizeof(float));
+}
+
+/* One row of the image, as the ky-th pixel of each column; NULL: padding. */
+static void pack_column_row(const state *s, const tn_tensor *in, const float *row, float *to) {
+    static const float zeros[TN_OUTER_PANEL];
+    const tn_slab_axis *a = &s->slab_x;
+    const ptrdiff_t column = s->column_floats;
+    for (int i = 0; i < s->slab_width;) {
+        const int x = tn_slab_source(a, 0, i);
+        int count = a->step == a->read_step ? s->slab_width - i : 1;
+        const float *from = zeros;
+        ptrdiff_t pitch = 0;
+        if (row && x < 0) {
+            if (count > -x) count = -x;
+        } else if (row && x < in->w) {
+            if (count > in->w - x) count = in->w - x;
+            pitch = in->pitch;
+            from = row + x * pitch;
+        }
+        float *at = to + i * column;
+        if (s->read == 3)
+            copy_channels(from, pitch, count, 3, at, column);
+        else if (s->read == 1)
+            copy_channels(from, pitch, count, 1, at, column);
         else
-            memset(to, 0, (size_t)s->read * sizeof(float));
+            copy_channels(from, pitch, count, s->read, at, column);
+        i += count;
     }
 }
 
-/* A row of window_floats for each output pixel: (ky, kx, channel); what fills it up means nothing.
- */
-static void pack_windows(const state *s, const tn_tensor *in, tn_slab_part part, float *to) {
-    const int across = s->x.taps * s->read;
-    for (int n = 0; n < part.images; n++)
-        for (int i = part.row; i < part.row + part.rows; i++, to += s->x.count * s->window_floats)
+/* For each row of output pixels, every column of the image that it reads: (column, ky, channel). A
+ * window is some columns in a row, so neighbouring ones share memory. */
+static void pack_columns(const state *s, const tn_tensor *in, tn_slab_part part, float *to) {
+    const ptrdiff_t row_floats = s->slab_width * s->column_floats;
+    for (int n = part.image; n < part.image + part.images; n++)
+        for (int i = part.row; i < part.row + part.rows; i++, to += row_floats)
             for (int ky = 0; ky < s->y.taps; ky++) {
                 const int y = s->y.read + i * s->y.read_step + ky;
-                const size_t pixel = ((size_t)(part.image + n) * in->h + (size_t)y) * in->w;
+                const size_t pixel = ((size_t)n * in->h + (size_t)y) * in->w;
                 const bool inside = (unsigned)y < (unsigned)in->h;
-                const float *row = inside ? tn_data(in) + pixel * in->pitch : NULL;
-                float *window = to + ky * across;
-                for (int j = 0; j < s->x.count; j++, window += s->window_floats)
-                    pack_window_row(s, in, row, s->x.read + j * s->x.read_step, window);
+                pack_column_row(s, in, inside ? tn_data(in) + pixel * in->pitch : NULL,
+                                to + ky * s->read);
             }
 }
 
