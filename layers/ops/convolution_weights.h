@@ -139,6 +139,8 @@ static void sweep_block(const tn_op_run *r, const state *s, const workplace *pla
         .gradient = place->gradient + (size_t)index * s->block_floats,
         .next_filter = (ptrdiff_t)a->kw * TN_VECTOR,
         .next_row = (ptrdiff_t)s->lanes.steps * a->kw * TN_VECTOR,
+        .in_ahead = s->band * s->images * a->stride_y * in->w * in->pitch,
+        .out_ahead = s->band * s->images * out->w * out->pitch,
         .in_image = (ptrdiff_t)in->h * in->w * in->pitch,
         .out_image = (ptrdiff_t)out->h * out->w * out->pitch,
         .in_pitch = in->pitch,
