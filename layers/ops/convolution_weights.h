@@ -105,9 +105,10 @@ static void copy_in(const tn_op_run *r, const state *s, const block *b, int imag
     int rows;
     rows_read(r->op->attr, r->in[0].h, w->from_row, w->to_row, &w->in_first, &rows);
     const lane_map map = map_read(&s->lanes, b);
-    copy_rows(&map, &r->in[0], b->group * s->lanes.read + b->read_at, image, w->images, w->in_first,
-              rows, to);
+    copy_rows(&map, &r->in[0], b->group * s->lanes.read + b->read_at, w->in_ahead, image, w->images,
+              w->in_first, rows, to);
     w->in = to;
+    w->in_ahead = 0;
     w->in_pitch = TN_VECTOR;
     w->in_image = (ptrdiff_t)rows * w->in_width * TN_VECTOR;
 }
@@ -116,14 +117,16 @@ static void copy_in(const tn_op_run *r, const state *s, const block *b, int imag
 static void sweep_copies(const tn_op_run *r, const state *s, const block *b, int image, sweep w,
                          float *to) {
     const int rows = w.to_row - w.from_row;
+    const ptrdiff_t ahead = w.out_ahead;
     w.dout = to;
+    w.out_ahead = 0;
     w.out_first = w.from_row;
     w.out_pitch = TN_VECTOR;
     w.out_image = (ptrdiff_t)rows * w.out_width * TN_VECTOR;
     for (int step = 0; step < s->lanes.steps; step++, w.gradient += w.next_filter) {
         const lane_map map = map_made(&s->lanes, b, step);
-        copy_rows(&map, &r->dout, b->group * s->lanes.made + made_offset(&s->lanes, step), image,
-                  w.images, w.from_row, rows, to);
+        copy_rows(&map, &r->dout, b->group * s->lanes.made + made_offset(&s->lanes, step),
+                  step == 0 ? ahead : 0, image, w.images, w.from_row, rows, to);
         sweep_taps(r->op->attr, w, s->lanes.how, 1);
     }
 }
@@ -139,6 +142,8 @@ static void sweep_block(const tn_op_run *r, const state *s, const workplace *pla
         .gradient = place->gradient + (size_t)index * s->block_floats,
         .next_filter = (ptrdiff_t)a->kw * TN_VECTOR,
         .next_row = (ptrdiff_t)s->lanes.steps * a->kw * TN_VECTOR,
+        .in_ahead = s->band * s->images * a->stride_y * in->w * in->pitch,
+        .out_ahead = s->band * s->images * out->w * out->pitch,
         .in_image = (ptrdiff_t)in->h * in->w * in->pitch,
         .out_image = (ptrdiff_t)out->h * out->w * out->pitch,
         .in_pitch = in->pitch,

@@ -103,30 +103,35 @@ static int made_offset(const layout *l, int step) {
     return l->together > 1 ? 0 : step * l->copies;
 }
 
-static void copy_pixels(const lane_map *m, const float *from, ptrdiff_t pitch, int pixels,
-                        float *to) {
+/* ahead: how far away lies what will be copied next, in floats. */
+static void copy_pixels(const lane_map *m, const float *from, ptrdiff_t pitch, ptrdiff_t ahead,
+                        int pixels, float *to) {
 #ifdef __AVX512F__
     const __mmask16 mask = (__mmask16)((1u << m->count) - 1);
     const __m512i lanes = _mm512_loadu_si512(m->from);
-    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR)
+    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR) {
+        _mm_prefetch(from + ahead, _MM_HINT_T1);
         _mm512_storeu_ps(to, _mm512_permutexvar_ps(lanes, _mm512_maskz_loadu_ps(mask, from)));
+    }
 #else
     const __m256i mask =
         _mm256_cmpgt_epi32(_mm256_set1_epi32(m->count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     const __m256i lanes = _mm256_loadu_si256((const __m256i *)m->from);
-    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR)
+    for (int i = 0; i < pixels; i++, from += pitch, to += TN_VECTOR) {
+        _mm_prefetch(from + ahead, _MM_HINT_T1);
         _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(_mm256_maskload_ps(from, mask), lanes));
+    }
 #endif
 }
 
 /* Rows first..first+rows-1 of some images, from channel c on, into one vector a pixel. */
-static void copy_rows(const lane_map *m, const tn_tensor *t, int c, int image, int images,
-                      int first, int rows, float *to) {
+static void copy_rows(const lane_map *m, const tn_tensor *t, int c, ptrdiff_t ahead, int image,
+                      int images, int first, int rows, float *to) {
     const size_t row_floats = (size_t)t->w * TN_VECTOR;
     for (int n = image; n < image + images; n++)
         for (int y = first; y < first + rows; y++, to += row_floats)
             copy_pixels(m, tn_data(t) + ((size_t)n * t->h + y) * t->w * t->pitch + c, t->pitch,
-                        t->w, to);
+                        ahead, t->w, to);
 }
 
 #endif

@@ -37,6 +37,7 @@ typedef struct sweep {
     ptrdiff_t next_filter; /* floats from one to the next */
     ptrdiff_t next_row;
     ptrdiff_t in_image, out_image, in_pitch, out_pitch; /* floats */
+    ptrdiff_t in_ahead, out_ahead;                      /* how far away the next unit lies, about */
     int images;
     int in_height, in_width, out_width;
     int in_first, out_first; /* the rows that `in` and `dout` begin with */
@@ -158,6 +159,13 @@ TN_INLINE_ALWAYS void add_inner(const sweep *s, tn_vector *sum, const float *con
 #pragma GCC unroll 5
             for (int t = 0; t < taps; t++) at[r * taps + t] = p[r] + t * hole;
         }
+        /* With strides of two, every other pixel and row is only a later tap's. */
+#pragma GCC unroll 2
+        for (int r = 0; r < rows && r < 2; r++) {
+            _mm_prefetch(p[r] + s->in_ahead, _MM_HINT_T1);
+            if (taps > 1) _mm_prefetch(p[r] + hole + s->in_ahead, _MM_HINT_T1);
+        }
+        _mm_prefetch(delta + s->out_ahead, _MM_HINT_T1);
         add_pixel(sum, at, delta, how, rows * taps, filters, first);
 #pragma GCC unroll 5
         for (int r = 0; r < rows; r++) p[r] += step;
