@@ -28,8 +28,8 @@ extern const tn_update_loops tn_update_loops_avx2, tn_update_loops_avx512;
 #define TN_UPDATE_AVX 0
 #endif
 
-static inline void tn_update_sgd(size_t count, const tn_update_constants *k, tn_real *restrict w,
-                                 tn_real *restrict g, tn_real *restrict u) {
+static inline void tn_update_sgd(size_t count, const tn_update_constants *k, tn_real *__restrict w,
+                                 tn_real *__restrict g, tn_real *__restrict u) {
     const tn_update_constants c = *k;
     for (size_t i = 0; i < count; i++) {
         u[i] = c.momentum * u[i] + (g[i] + c.l2 * w[i]);
@@ -46,8 +46,9 @@ static inline tn_real tn_update_root(tn_real x) {
 #endif
 }
 
-static inline void tn_update_adam(size_t count, const tn_update_constants *k, tn_real *restrict w,
-                                  tn_real *restrict g, tn_real *restrict m, tn_real *restrict v) {
+static inline void tn_update_adam(size_t count, const tn_update_constants *k, tn_real *__restrict w,
+                                  tn_real *__restrict g, tn_real *__restrict m,
+                                  tn_real *__restrict v) {
     const tn_update_constants c = *k;
     for (size_t i = 0; i < count; i++) {
         tn_real old = w[i] - c.shrink * w[i];
