@@ -22,8 +22,8 @@ static const tn_kernel *const forward[] = {
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
-    &tn_convolution_forward_avx2,
+    &tn_convolution_forward_narrow_bf16,  &tn_convolution_forward_dense_avx512,
+    &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
@@ -43,8 +43,9 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_data_bf16,         &tn_convolution_backward_data_dense_avx512,
-    &tn_convolution_backward_data_dense_avx2,   &tn_convolution_backward_data_avx2,
+    &tn_convolution_backward_data_narrow_bf16,  &tn_convolution_backward_data_bf16,
+    &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
+    &tn_convolution_backward_data_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_data_onednn,
@@ -64,8 +65,9 @@ static const tn_kernel *const backward_params[] = {
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_bf16,         &tn_convolution_backward_params_dense_avx512,
-    &tn_convolution_backward_params_dense_avx2,   &tn_convolution_backward_params_avx2,
+    &tn_convolution_backward_params_narrow_bf16,  &tn_convolution_backward_params_bf16,
+    &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
+    &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,
