@@ -25,8 +25,9 @@ static const tn_kernel *const forward[] = {
     &tn_convolution_forward_int8,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_avx512,       &tn_convolution_forward_dense_avx512,
-    &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,
+    &tn_convolution_forward_narrow_bf16,  &tn_convolution_forward_avx512,
+    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
+    &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
@@ -46,9 +47,9 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_data_bf16,         &tn_convolution_backward_data_avx512,
-    &tn_convolution_backward_data_dense_avx512, &tn_convolution_backward_data_dense_avx2,
-    &tn_convolution_backward_data_avx2,
+    &tn_convolution_backward_data_narrow_bf16,  &tn_convolution_backward_data_bf16,
+    &tn_convolution_backward_data_avx512,       &tn_convolution_backward_data_dense_avx512,
+    &tn_convolution_backward_data_dense_avx2,   &tn_convolution_backward_data_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_data_onednn,
@@ -68,9 +69,9 @@ static const tn_kernel *const backward_params[] = {
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_bf16,         &tn_convolution_backward_params_dense_avx512,
-    &tn_convolution_backward_params_dense_avx2,   &tn_convolution_backward_params_avx512,
-    &tn_convolution_backward_params_avx2,
+    &tn_convolution_backward_params_narrow_bf16,  &tn_convolution_backward_params_bf16,
+    &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
+    &tn_convolution_backward_params_avx512,       &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,

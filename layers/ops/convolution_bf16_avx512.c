@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PHASES = 4, ROWS = 12, SLAB_BYTES = 192 << 10, LEAST_POSITIONS = 48 };
+enum { MAX_PHASES = 4, ROWS = 12, SLAB_BYTES = 192 << 10, LEAST_POSITIONS = 48, LINE = 64 };
 
 /* Part of a sum: `depth` pairs in a row, from `at` on, relative to a window's own place. */
 typedef struct piece {
@@ -68,6 +68,8 @@ typedef struct tile {
     const uint32_t *weights; /* (depth of all pieces, lanes) */
     __mmask16 mask[2];
     bool add, streams;
+    ptrdiff_t ahead; /* from what is read to what the next unit reads; 0: it is copied first */
+    int from_line, to_line; /* of its rows, fetched meanwhile */
 } tile;
 
 TN_INLINE_HALVES __m512bh spread(const char *pair) {
@@ -103,6 +105,13 @@ TN_INLINE_HALVES void make_tile(const tile *t, int rows, int vectors, int lanes)
     const uint32_t *w = t->weights;
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+    if (!t->streams) /* what is made is in place when the sums are */
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) _mm_prefetch((const char *)t->made[i], _MM_HINT_T0);
+    for (int l = t->from_line; l < t->to_line; l++)
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++)
+            _mm_prefetch(t->read[i] + t->ahead + (ptrdiff_t)l * LINE, _MM_HINT_T1);
     for (int q = 0; q < t->pieces; q++) {
         const ptrdiff_t at = t->piece[q].at * 4, end = at + t->piece[q].depth * 4;
         for (ptrdiff_t d = at; d < end; d += 4, w += lanes) {
@@ -422,6 +431,12 @@ static void make_phase(const state *s, const workplace *w, const tn_tensor *made
                   .weights = s->packed + p->weights_at + (size_t)i * p->depth * s->lanes,
                   .add = add,
                   .streams = s->streams && !add};
+        if (s->in_place) { /* a share of the next unit's lines with every panel */
+            const int lines = (s->read * (int)sizeof(tn_bf16) + LINE - 1) / LINE;
+            t.ahead = (ptrdiff_t)positions * s->pitch * (ptrdiff_t)sizeof(uint32_t);
+            t.from_line = (int)((long)lines * (i - from) / (to - from));
+            t.to_line = (int)((long)lines * (i + 1 - from) / (to - from));
+        }
         make_panel(w, positions, &t, w->slab + (size_t)g * s->pairs * sizeof(uint32_t),
                    (tn_bf16 *)made->data + (size_t)g * s->made + first,
                    left < s->lanes ? left : s->lanes);

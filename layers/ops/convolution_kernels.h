@@ -26,6 +26,9 @@ extern const tn_kernel tn_convolution_backward_data_dense_avx2,
     tn_convolution_backward_data_dense_avx512;
 extern const tn_kernel tn_convolution_backward_params_dense_avx2,
     tn_convolution_backward_params_dense_avx512;
+/* Of bf16: four or eight channels a group. */
+extern const tn_kernel tn_convolution_forward_narrow_bf16, tn_convolution_backward_data_narrow_bf16;
+extern const tn_kernel tn_convolution_backward_params_narrow_bf16;
 /* Of bf16, dense ones and groups of whole vectors; _any as above. */
 extern const tn_kernel tn_convolution_forward_bf16_any;
 extern const tn_kernel tn_convolution_backward_data_bf16, tn_convolution_backward_data_bf16_any;
