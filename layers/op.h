@@ -40,6 +40,13 @@ typedef struct tn_step {
                              A kernel on the GPU finds a copy there */
 } tn_step;
 
+/* How an op's in[0] is written in 8 bits: value = step * q, q in 0..255, or -127..127 where values
+ * below zero occur. What is larger is cut off. */
+typedef struct tn_quantisation {
+    float step; /* 0: none is known, the op stays in fp32 */
+    bool is_signed;
+} tn_quantisation;
+
 typedef struct tn_op tn_op;
 typedef struct tn_op_run tn_op_run;
 typedef struct tn_kernel_run tn_kernel_run;
@@ -142,6 +149,9 @@ struct tn_op_run {
      * tail_in_place: in[1] of the tail may be overwritten. */
     const tn_op_run *tail;
     bool tail_in_place;
+    /* TN_INFER on the processor: the op may take in[0] and its weights in 8 bits; NULL: it may not.
+     * Views stay fp32. */
+    const tn_quantisation *quantisation;
     tn_kernel_run pass[TN_PASSES];
 
     /* With TN_PRECISION_BF16, views (their gradients too) are of dtype TN_BF16, but for what a loss

@@ -21,6 +21,9 @@ static const tn_kernel *const forward[] = {
 #endif
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
+#if TN_DNNL
+    &tn_convolution_forward_int8,
+#endif
 #if TN_CONVOLUTION_AVX2
     &tn_convolution_forward_avx512,       &tn_convolution_forward_dense_avx512,
     &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,

@@ -49,6 +49,8 @@ extern const tn_kernel tn_convolution_backward_params_cuda;
 extern const tn_kernel tn_convolution_forward_onednn;
 extern const tn_kernel tn_convolution_backward_data_onednn;
 extern const tn_kernel tn_convolution_backward_params_onednn;
+/* In 8 bits, where r->quantisation allows it and it is the faster one. */
+extern const tn_kernel tn_convolution_forward_int8;
 #endif
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include "src/commands/options.h"
 #include "src/net/net.h"
 #include "src/net/optimizer.h"
+#include "src/net/quantiser.h"
 #include "src/net/run.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ typedef struct bench {
     tn_net *net;
     tn_run *run;
     tn_optimizer *optimizer;
+    tn_quantisation *quantisation; /* with -precision int8 */
     tn_real *truth;
     tn_step step;
     double seconds[MOST_STEPS];
@@ -35,24 +37,58 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static tn_status set_up(bench *b, const char *cfg, const tn_texts *overrides) {
-    TN_TRY(tn_net_load(cfg, overrides->items, overrides->count, NULL, &b->net));
-    tn_net_init(b->net, 0);
-    if (!b->batch) b->batch = b->infer ? 1 : b->net->keys.batch;
-    const tn_run_options options = {.mode = b->infer ? TN_INFER : TN_TRAIN,
-                                    .batch = b->batch,
-                                    .threads = b->threads,
-                                    .kernels = b->kernels,
-                                    .output = -1,
-                                    .precision = tn_device_precision()};
-    TN_TRY(tn_device_check_processor());
-    TN_TRY(tn_run_create(&b->net->plan, b->net->param, &options, &b->run));
-    const tn_tensor in = tn_run_input(b->run), out = tn_run_output(b->run);
+/* Random images. */
+static void fill_input(const tn_run *run) {
+    const tn_tensor in = tn_run_input(run);
     uint32_t random = 1;
     for (size_t i = 0; i < tn_elements(&in); i++) {
         random = random * 1664525u + 1013904223u;
         tn_data(&in)[i] = (tn_real)(random >> 8) * (tn_real)0x1p-24;
     }
+}
+
+static tn_status see_example(const bench *b, tn_quantiser *q) {
+    tn_run_options options = {.mode = TN_INFER, .batch = 1, .threads = b->threads, .output = -1};
+    tn_run *run;
+    options.keep = tn_quantiser_tensors(q, &options.n_keep);
+    TN_TRY(tn_run_create(&b->net->plan, b->net->param, &options, &run));
+    fill_input(run);
+    tn_status status = tn_run_forward(run, &(tn_step){.n_valid = 1});
+    if (status == TN_OK) status = tn_quantiser_see(q, run, 1);
+    tn_run_free(run);
+    return status;
+}
+
+/* For 8 bits: of an image like those that are timed. */
+static tn_status choose_steps(bench *b) {
+    if (!tn_device_int8()) return TN_OK;
+    if (!b->infer) return tn_fail("-precision int8 infers and does not train: add -infer");
+    tn_quantiser *q;
+    b->quantisation = calloc((size_t)b->net->plan.n_ops, sizeof *b->quantisation);
+    if (!b->quantisation) return tn_fail("out of memory");
+    TN_TRY(tn_quantiser_create(&b->net->plan, &q));
+    const tn_status status = see_example(b, q);
+    if (status == TN_OK) tn_quantiser_choose(q, TN_CLIP_MAX, TN_QUANTISER_EXACT, b->quantisation);
+    tn_quantiser_free(q);
+    return status;
+}
+
+static tn_status set_up(bench *b, const char *cfg, const tn_texts *overrides) {
+    TN_TRY(tn_net_load(cfg, overrides->items, overrides->count, NULL, &b->net));
+    tn_net_init(b->net, 0);
+    if (!b->batch) b->batch = b->infer ? 1 : b->net->keys.batch;
+    TN_TRY(choose_steps(b));
+    const tn_run_options options = {.mode = b->infer ? TN_INFER : TN_TRAIN,
+                                    .batch = b->batch,
+                                    .threads = b->threads,
+                                    .kernels = b->kernels,
+                                    .output = -1,
+                                    .precision = tn_device_precision(),
+                                    .quantisation = b->quantisation};
+    TN_TRY(tn_device_check_processor());
+    TN_TRY(tn_run_create(&b->net->plan, b->net->param, &options, &b->run));
+    const tn_tensor out = tn_run_output(b->run);
+    fill_input(b->run);
     const size_t outputs = tn_elements(&out) / (size_t)b->batch;
     b->truth = calloc(tn_elements(&out), sizeof *b->truth);
     if (!b->truth) return tn_fail("out of memory");
@@ -203,6 +239,7 @@ int tn_cmd_bench(int argc, char **argv) {
     tn_net_free(b.net);
     free(b.truth);
     free(b.pass);
+    free(b.quantisation);
     tn_texts_free(&overrides);
     tn_arguments_free(&arguments);
     return status == TN_OK ? 0 : 1;

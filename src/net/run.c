@@ -375,6 +375,7 @@ static tn_status set_up_op(tn_run *run, tn_op_run *r, const tn_op *op) {
     for (int i = 0; i < op->n_param; i++) r->param[i] = &run->param[op->param[i]];
     for (int i = 0; i < op->n_in; i++) r->in[i] = run->tensor[op->in[i]].value;
     r->out = run->tensor[op->out].value;
+    if (run->options.quantisation) r->quantisation = &run->options.quantisation[op->index];
     return TN_OK;
 }
 
@@ -576,4 +577,13 @@ int tn_run_ops(const tn_run *run) {
 
 tn_op_run *tn_run_op(const tn_run *run, int i) {
     return &run->op[i];
+}
+
+int tn_run_int8_ops(const tn_run *run) {
+    int n = 0;
+    for (int i = 0; i < run->n_ops; i++) {
+        const tn_kernel *kernel = run->op[i].pass[TN_FORWARD].kernel;
+        n += kernel && strcmp(kernel->name, "int8") == 0;
+    }
+    return n;
 }

@@ -27,6 +27,9 @@ typedef struct tn_run_options {
     bool views_there;  /* with a mirror: callers' views lie on the GPU, and are not copied */
     tn_precision precision; /* TN_PRECISION_TF32 is fp32 on the processor */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
+    /* INFER on the processor: convolutions in 8 bits where that is faster, an entry an op of the
+     * plan (plan->n_ops), which must outlive the replica; NULL: fp32 */
+    const tn_quantisation *quantisation;
     int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
                        */
     bool plan_only;   /* lays everything out and takes no memory: for tn_run_bytes */
@@ -80,6 +83,8 @@ size_t tn_run_bytes_unshared(const tn_run *run);
 /* The live ops in order with their chosen kernels, for reports and benchmarks. */
 int tn_run_ops(const tn_run *run);
 tn_op_run *tn_run_op(const tn_run *run, int i);
+/* How many of them compute in 8 bits. */
+int tn_run_int8_ops(const tn_run *run);
 
 #ifdef __cplusplus
 }

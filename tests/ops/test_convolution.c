@@ -107,8 +107,10 @@ static void layers_of_the_nets_agree(void **state) {
     }
 }
 
+/* int8 has a test of its own, for another bound. */
 static bool runs_here(const tn_kernel *kernel) {
     if (strcmp(kernel->name, "bf16") == 0) return tn_cpu_has_bf16();
+    if (strcmp(kernel->name, "int8") == 0) return false;
     return strcmp(kernel->name, "avx512") != 0 || __builtin_cpu_supports("avx512dq");
 }
 
