@@ -295,8 +295,9 @@ tn_status tn_model_run_create(const tn_model *m, int batch, tn_run **out) {
                                     .threads = m->threads,
                                     .kernels = m->kernels,
                                     .output = -1,
-                                    .gpu = m->gpu,
-                                    .precision = tn_device_precision(),
+                                    .gpu = m->quantisation ? NULL : m->gpu,
+                                    .precision =
+                                        m->quantisation ? TN_PRECISION_FP32 : tn_device_precision(),
                                     .quantisation = m->quantisation};
     TN_TRY(tn_run_create(&m->net->plan, m->net->param, &options, out));
     if (!m->quantisation || tn_run_int8_ops(*out) > 0) return TN_OK;
