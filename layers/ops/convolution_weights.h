@@ -113,7 +113,7 @@ static void copy_in(const tn_op_run *r, const state *s, const block *b, int imag
     w->in_image = (ptrdiff_t)rows * w->in_width * TN_VECTOR;
 }
 
-/* One step of filters after the other, each spread before it is swept. */
+/* Some filters after the others, each copied before they are swept. */
 static void sweep_copies(const tn_op_run *r, const state *s, const block *b, int image, sweep w,
                          float *to) {
     const int rows = w.to_row - w.from_row;
@@ -123,11 +123,13 @@ static void sweep_copies(const tn_op_run *r, const state *s, const block *b, int
     w.out_first = w.from_row;
     w.out_pitch = TN_VECTOR;
     w.out_image = (ptrdiff_t)rows * w.out_width * TN_VECTOR;
-    for (int step = 0; step < s->lanes.steps; step++, w.gradient += w.next_filter) {
+    const int at_once = s->lanes.steps_at_once;
+    for (int step = 0; step < s->lanes.steps; step += at_once) {
         const lane_map map = map_made(&s->lanes, b, step);
         copy_rows(&map, &r->dout, b->group * s->lanes.made + made_offset(&s->lanes, step),
                   step == 0 ? ahead : 0, image, w.images, w.from_row, rows, to);
-        sweep_taps(r->op->attr, w, s->lanes.how, 1);
+        sweep_taps(r->op->attr, w, s->lanes.how, at_once);
+        w.gradient += at_once * w.next_filter;
     }
 }
 
@@ -175,8 +177,9 @@ static void unpack_lane(const tn_op_run *r, const state *s, const float *gradien
                         int lane) {
     const tn_convolution_attr *a = r->op->attr;
     const layout *l = &s->lanes;
-    const int read = l->per_group > 1 ? b->lanes : l->read, taps = a->kh * a->kw;
-    const int g = lane / (l->copies * read), e = lane / read % l->copies, i = lane % read;
+    const int read = l->per_group > 1 ? TN_VECTOR : l->read, taps = a->kh * a->kw;
+    const int g = lane / l->width, within = lane % l->width, e = within / read, i = within % read;
+    if (g >= b->groups || e >= l->copies || b->read_at + i >= l->read) return;
     const size_t thread_floats = s->gradient_floats + s->in_floats + s->out_floats;
     for (int step = 0; step < l->steps; step++) {
         const int j = step * l->copies + e;
@@ -195,8 +198,7 @@ static void unpack_lane(const tn_op_run *r, const state *s, const float *gradien
 
 static void unpack(const tn_op_run *r, const state *s, const float *gradients, int index) {
     const block b = block_of(&s->lanes, index);
-    const int of_group = b.lanes / b.groups * s->lanes.copies;
-    for (int lane = b.fresh * of_group; lane < b.groups * of_group; lane++)
+    for (int lane = b.fresh * s->lanes.width; lane < TN_VECTOR; lane++)
         unpack_lane(r, s, gradients + (size_t)index * s->block_floats, &b, lane);
 }
 
@@ -237,6 +239,16 @@ static void lay_units(state *s, const tn_convolution_attr *a, const tn_tensor *i
     s->units = ceil_div(out->n, s->images) * s->bands;
 }
 
+/* Depthwise, a pixel is read once for every tap, and the rows of a kernel should stay in the
+ * first-level cache; but where a pixel's channels are a power of two, few sets take them all. */
+static bool is_crowded(const tn_convolution_attr *a, const tn_tensor *in, const layout *l) {
+    enum { SETS = 64, WAYS = 8, LINE_FLOATS = 16 };
+    if (l->how != SPREAD_1 || l->copies_in || in->c % TN_VECTOR != 0) return false;
+    int lines = in->c / LINE_FLOATS, sets = SETS;
+    for (; sets > 1 && lines % 2 == 0; lines /= 2) sets /= 2;
+    return (a->kh + 1) * in->w > sets * WAYS;
+}
+
 static tn_status prepare_any(tn_op_run *r, tn_kernel_run *k) {
     const tn_convolution_attr *a = r->op->attr;
     const tn_tensor *in = &r->in[0], *out = &r->out;
@@ -247,6 +259,7 @@ static tn_status prepare_any(tn_op_run *r, tn_kernel_run *k) {
     s->zeros = calloc(TN_VECTOR, sizeof *s->zeros);
     if (!s->zeros) return tn_fail("%s: out of memory", r->op->name);
     s->lanes = layout_of(a->groups, in->c / a->groups, out->c / a->groups);
+    if (is_crowded(a, in, &s->lanes)) s->lanes.copies_in = true;
     s->block_floats = (size_t)a->kh * a->kw * s->lanes.steps * TN_VECTOR;
     s->gradient_floats = s->lanes.blocks * s->block_floats;
     lay_units(s, a, in, out, r->threads);

@@ -3,8 +3,9 @@
  *
  * Groups of 1, 2, 4, ... channels on both sides lie in the tensors as a sweep wants them; the last
  * block then overlaps the one before it, and loads never pass a pixel's end. So do groups of whole
- * vectors. Everything else is copied: several groups to a vector, lane (g*copies + e)*read + i
- * holding channel i of group g, and filter step*copies + e of what comes down. */
+ * vectors. Everything else is copied: groups of 3, 5, ... get as many lanes as one of 4, 8, ...;
+ * where the sides differ, lane (g*copies + e)*read + i holds channel i of group g, and filter
+ * step*copies + e of what comes down. */
 #ifndef TN_OPS_CONVOLUTION_WEIGHTS_LANES_H
 #define TN_OPS_CONVOLUTION_WEIGHTS_LANES_H
 
@@ -14,8 +15,10 @@
 typedef struct layout {
     spread how;
     int groups, read, made; /* channels of one group */
-    int together, copies;   /* groups in one block; lanes that a channel read has there */
+    int together, width;    /* groups in one block, lanes that each has there */
+    int copies;             /* of one channel read among them */
     int steps;              /* of `copies` filters, of one group */
+    int steps_at_once;      /* in one copy of what comes down */
     int per_group, blocks;  /* blocks of a group wider than a vector; of all groups */
     bool copies_in, copies_dout;
 } layout;
@@ -30,21 +33,41 @@ static int at_least_one(int x) {
     return x > 1 ? x : 1;
 }
 
+/* Lanes for as many channels as a group has, when it can share a vector; else 0. */
+static int shared_width(int channels) {
+    int width = 1;
+    while (width < channels) width *= 2;
+    return width < TN_VECTOR ? width : 0;
+}
+
+static void lay_shared(layout *l, int width) {
+    l->how = (spread)width;
+    l->together = TN_VECTOR / width;
+    l->width = width;
+    l->copies = 1;
+    l->steps = l->steps_at_once = width;
+    l->copies_in = l->copies_dout = width != l->read || l->groups * width < TN_VECTOR;
+}
+
+static void lay_others(layout *l) {
+    l->together = at_least_one(TN_VECTOR / (l->read > l->made ? l->read : l->made));
+    l->copies = at_least_one(TN_VECTOR / (l->together * l->read));
+    if (l->copies > l->made) l->copies = l->made;
+    l->width = l->copies * l->read < TN_VECTOR ? l->copies * l->read : TN_VECTOR;
+    l->steps = (l->made + l->copies - 1) / l->copies;
+    l->copies_in = l->read % TN_VECTOR != 0;
+    l->copies_dout = l->together > 1 || l->copies > 1;
+    if (l->copies_dout) l->how = SPREAD_1;
+    l->steps_at_once = l->copies_dout ? 1 : l->steps;
+}
+
 static layout layout_of(int groups, int read, int made) {
-    layout l = {SPREAD_ANY, groups, read, made, 1, 1, made, 1, groups, false, false};
-    if (read == made && read < TN_VECTOR && TN_VECTOR % read == 0 && groups * read >= TN_VECTOR) {
-        l.how = (spread)read;
-        l.together = TN_VECTOR / read;
-    } else {
-        const int wider = read > made ? read : made;
-        l.together = at_least_one(TN_VECTOR / wider);
-        l.copies = at_least_one(TN_VECTOR / (l.together * read));
-        if (l.copies > made) l.copies = made;
-        l.copies_in = read % TN_VECTOR != 0;
-        l.copies_dout = l.together > 1 || l.copies > 1;
-        if (l.copies_dout) l.how = SPREAD_1;
-    }
-    l.steps = (made + l.copies - 1) / l.copies;
+    layout l = {.how = SPREAD_ANY, .groups = groups, .read = read, .made = made};
+    const int width = read == made ? shared_width(read) : 0;
+    if (width)
+        lay_shared(&l, width);
+    else
+        lay_others(&l);
     l.per_group = (read + TN_VECTOR - 1) / TN_VECTOR;
     l.blocks = (groups + l.together - 1) / l.together * l.per_group;
     return l;
@@ -77,23 +100,25 @@ typedef struct lane_map {
 static lane_map map_read(const layout *l, const block *b) {
     lane_map m = {.count = b->lanes};
     for (int lane = 0; lane < TN_VECTOR; lane++) {
-        const int g = lane / (l->copies * l->read);
-        m.from[lane] = l->copies_dout ? g * l->read + lane % l->read : lane;
-        if (m.from[lane] >= TN_VECTOR) m.from[lane] = 0;
+        const int g = lane / l->width;
+        m.from[lane] = g * l->read + lane % l->width % l->read;
+        if (l->per_group > 1) m.from[lane] = lane;
+        if (m.from[lane] >= m.count) m.from[lane] = 0;
     }
     return m;
 }
 
-/* Of one step; floats are counted from the block's first group, or from the step's first filter
+/* From a step on; floats are counted from the block's first group, or from the step's first filter
  * where a block is one group. */
 static lane_map map_made(const layout *l, const block *b, int step) {
     const int first = step * l->copies;
-    lane_map m = {.count =
-                      b->groups > 1 || l->together > 1 ? b->groups * l->made : l->made - first};
+    lane_map m = {.count = l->together > 1 ? b->groups * l->made : l->made - first};
     if (m.count > TN_VECTOR) m.count = TN_VECTOR;
     for (int lane = 0; lane < TN_VECTOR; lane++) {
-        const int g = lane / (l->copies * l->read), e = lane / l->read % l->copies;
-        m.from[lane] = l->together > 1 ? g * l->made + first + e : e;
+        const int g = lane / l->width, within = lane % l->width;
+        /* Filters side by side, or one for each copy of a channel. */
+        const int filter = l->steps_at_once > 1 ? within : within / l->read;
+        m.from[lane] = l->together > 1 ? g * l->made + first + filter : filter;
         if (m.from[lane] >= m.count) m.from[lane] = 0;
     }
     return m;

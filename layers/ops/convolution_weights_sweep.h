@@ -139,6 +139,8 @@ TN_INLINE_ALWAYS void add_edge(const sweep *s, tn_vector *sum, const float *cons
             at[r * taps + t] =
                 inside && (rows == 1 || row[r]) ? row[r] + column * s->in_pitch : s->zeros;
     }
+    _mm_prefetch(at[rows / 2 * taps + taps / 2] + s->in_ahead, _MM_HINT_T1);
+    _mm_prefetch(d + x * s->out_pitch + s->out_ahead, _MM_HINT_T1);
     add_pixel(sum, at, d + x * s->out_pitch, how, rows * taps, filters, first);
 }
 
@@ -160,11 +162,10 @@ TN_INLINE_ALWAYS void add_inner(const sweep *s, tn_vector *sum, const float *con
             for (int t = 0; t < taps; t++) at[r * taps + t] = p[r] + t * hole;
         }
         /* With strides of two, every other pixel and row is only a later tap's. */
-#pragma GCC unroll 2
-        for (int r = 0; r < rows && r < 2; r++) {
-            _mm_prefetch(p[r] + s->in_ahead, _MM_HINT_T1);
-            if (taps > 1) _mm_prefetch(p[r] + hole + s->in_ahead, _MM_HINT_T1);
-        }
+        _mm_prefetch(p[0] + s->in_ahead, _MM_HINT_T1);
+        if (taps > 1) _mm_prefetch(p[0] + hole + s->in_ahead, _MM_HINT_T1);
+        if (rows > 1) _mm_prefetch(p[1] + s->in_ahead, _MM_HINT_T1);
+        if (rows > 1 && taps > 1) _mm_prefetch(p[1] + hole + s->in_ahead, _MM_HINT_T1);
         _mm_prefetch(delta + s->out_ahead, _MM_HINT_T1);
         add_pixel(sum, at, delta, how, rows * taps, filters, first);
 #pragma GCC unroll 5
