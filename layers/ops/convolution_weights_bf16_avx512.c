@@ -149,7 +149,7 @@ static bool serves(const tn_op_run *r) {
     const tn_convolution_attr *a = r->op->attr;
     const int in = r->in[0].c / a->groups, out = r->out.c / a->groups;
     if (!tn_cpu_has_bf16() || !tn_halves_alone(r) || in > LONGEST || out > LONGEST) return false;
-    return a->groups == 1 ? in >= TN_HALVES || !TN_DNNL : in % 16 == 0 && out % 16 == 0;
+    return a->groups == 1 || (in % 16 == 0 && out % 16 == 0);
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
@@ -392,13 +392,15 @@ static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
 }
 
 /* Where oneDNN is ahead, measured on Zen 5 (one core, GFLOP/s): 1x1 kernels with a stride, 380
- * against 310, and groups of 16 channels, 300 against 200. In all else it is behind or level: 310
- * to 410 against 320 to 440, and 230 against 270 in groups of 32. */
+ * against 310, groups of 16 channels, 300 against 200, and reading an image, 320 against 80. In all
+ * else it is behind or level: 310 to 410 against 320 to 440, and 230 against 270 in groups of 32.
+ */
 static tn_status prepare_leading(tn_op_run *r, tn_kernel_run *k) {
     const tn_convolution_attr *a = r->op->attr;
     const bool strided = a->kh * a->kw == 1 && (a->stride_y > 1 || a->stride_x > 1);
     const bool narrow = a->groups > 1 && r->in[0].c / a->groups < 32;
-    return TN_DNNL && (strided || narrow) ? TN_REFUSED : prepare(r, k);
+    const bool image = r->in[0].c < 8;
+    return TN_DNNL && (strided || narrow || image) ? TN_REFUSED : prepare(r, k);
 }
 
 const tn_kernel tn_convolution_backward_params_bf16 = {"bf16",  prepare_leading, backward_params,

@@ -1,4 +1,5 @@
 /* Pooling: every kernel against the reference, and the reference against torch's figures. */
+#include "layers/device/cpu.h"
 #include "layers/ops/pool_kernels.h"
 #include "tests/support/op_cases.h"
 #include "tests/support/small_there.h"
@@ -54,6 +55,10 @@ static void random_shapes_agree(void **state) {
     assert_true(tn_harness_served(&tn_pool_backward_avx512) > tn_shapes_of(SHAPES).count / 2 ||
                 !wide);
     if (!__builtin_cpu_supports("avx2")) return;
+    assert_true(tn_harness_served(&tn_pool_forward_bf16) > tn_shapes_of(SHAPES).count / 2 ||
+                !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_pool_backward_bf16) > tn_shapes_of(SHAPES).count / 4 ||
+                !tn_cpu_has_bf16());
     assert_true(tn_harness_served(&tn_pool_forward_avx2) > tn_shapes_of(SHAPES).count / 2);
     assert_true(tn_harness_served(&tn_pool_backward_avx2) > tn_shapes_of(SHAPES).count / 2);
 }
