@@ -34,7 +34,7 @@ static answers answer(const device_trial *trial, tn_net *net, tn_mirror *mirror,
                                     .output = scores(&net->plan),
                                     .mirror = mirror,
                                     .gpu = gpu,
-                                    .precision = trial->precision,
+                                    .precision = choices ? trial->precision : TN_PRECISION_FP32,
                                     .choices = choices};
     tn_run *run;
     answers out = {0};

@@ -36,7 +36,7 @@ void device_open(device_training *t, const device_trial *trial, const char *name
         .run = {.mode = TN_TRAIN,
                 .batch = trial->batch,
                 .output = -1,
-                .precision = trial->precision,
+                .precision = choices ? trial->precision : TN_PRECISION_FP32,
                 .choices = choices},
         .ranks = 1,
         .gpu = choices ? (tn_gpu *const[]){trial->gpu} : NULL,

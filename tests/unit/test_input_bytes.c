@@ -145,6 +145,7 @@ static void replica_answers_alike(tn_gpu *gpu, tn_precision precision) {
 static void replicas_take_bytes(void **unused) {
     (void)unused;
     replica_answers_alike(NULL, TN_PRECISION_FP32);
+    replica_answers_alike(NULL, TN_PRECISION_BF16);
     for (int emulated = 0; emulated < 2; emulated++) {
         tn_fake_gpu *fake = tn_fake_gpu_install();
         if (emulated) tn_emulate_install(fake);
