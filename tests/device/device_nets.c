@@ -1,6 +1,8 @@
 #include "tests/device/device_nets.h"
 
 #include "layers/device/rng.h"
+#include "src/net/cfg.h"
+#include "tests/support/smooth.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,14 +22,31 @@ tn_choices *device_choices(const device_trial *trial) {
     return choices;
 }
 
+bool device_is_smooth(const char *name) {
+    const size_t length = strlen(name), ending = strlen(DEVICE_SMOOTH);
+    return length > ending && strcmp(name + length - ending, DEVICE_SMOOTH) == 0;
+}
+
+static void load(const char *name, int size, char *path, size_t path_size, tn_net **net) {
+    const bool smooth = device_is_smooth(name);
+    const size_t length = strlen(name) - (smooth ? strlen(DEVICE_SMOOTH) : 0);
+    char width[32], height[32];
+    snprintf(path, path_size, "cfg/%.*s.cfg", (int)length, name);
+    snprintf(width, sizeof width, "width=%d", size);
+    snprintf(height, sizeof height, "height=%d", size);
+    tn_cfg cfg;
+    device_must(tn_cfg_load(path, &cfg));
+    if (smooth) tn_test_smooth(&cfg);
+    device_must(tn_cfg_override(&cfg, width));
+    device_must(tn_cfg_override(&cfg, height));
+    device_must(tn_net_create(&cfg, NULL, net));
+}
+
 void device_open(device_training *t, const device_trial *trial, const char *name, uint64_t seed,
                  tn_choices *choices) {
-    char path[256], width[32], height[32];
-    snprintf(path, sizeof path, "cfg/%s.cfg", name);
-    snprintf(width, sizeof width, "width=%d", trial->size);
-    snprintf(height, sizeof height, "height=%d", trial->size);
+    char path[256];
     *t = (device_training){.choices = choices};
-    device_must(tn_net_load(path, (const char *const[]){width, height}, 2, NULL, &t->net));
+    load(name, trial->size, path, sizeof path, &t->net);
     if (tn_net_outputs(t->net) != DEVICE_CLASSES)
         device_must(
             tn_fail("%s: %d outputs, expected %d", path, tn_net_outputs(t->net), DEVICE_CLASSES));

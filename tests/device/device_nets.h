@@ -7,6 +7,11 @@
 
 enum { DEVICE_MOST_BATCH = 64, DEVICE_CLASSES = 2 };
 
+/* "thyronet-smooth" is cfg/thyronet.cfg without kinks (tests/support/smooth.h): its gradients are
+ * held to much less. */
+#define DEVICE_SMOOTH "-smooth"
+bool device_is_smooth(const char *name);
+
 /* What is tried, and where. */
 typedef struct device_trial {
     tn_gpu *gpu;
@@ -32,7 +37,7 @@ typedef enum device_measure {
     DEVICE_MEASURES
 } device_measure;
 
-double device_bound(device_measure measure, tn_precision precision);
+double device_bound(device_measure measure, tn_precision precision, bool smooth);
 
 /* A row of the table, begun and ended; in between, the worst of each measure counts. `where` is
  * copied. */
@@ -55,8 +60,8 @@ typedef struct device_training {
     double loss; /* of the last step, a sample's mean */
 } device_training;
 
-/* cfg/NAME.cfg with weights from `seed`, to be trained by Adam. `choices` (taken over) on a GPU;
- * NULL: on the processor. */
+/* The net of that name with weights from `seed`, to be trained by Adam. `choices` (taken over) on a
+ * GPU; NULL: on the processor. */
 void device_open(device_training *t, const device_trial *trial, const char *name, uint64_t seed,
                  tn_choices *choices);
 void device_close(device_training *t);

@@ -8,7 +8,7 @@
  *   -steps N       training steps, each restarted from the processor's state (10)
  *   -resume N      training steps of a run that is interrupted half way (4; 0: none)
  *   -precision P   fp32, tf32, bf16, or several with commas (fp32)
- *   NET...         names in cfg/ (the eight nets and the readings)
+ *   NET...         names in cfg/ (the eight nets, the readings, and all of them without kinks)
  *
  * Exit status: 0 when every difference is within its bound, 1 when not, 77 when there is no GPU. */
 #include "tests/device/device_nets.h"
@@ -21,9 +21,28 @@
 
 enum { SKIPPED = 77 };
 
-static const char *const all_nets[] = {
-    "thyronet",  "baseline",  "baseline-block", "baseline-bottleneck", "vgg16",         "alexnet",
-    "googlenet", "mobilenet", "thyronet-b",     "thyronet-c",          "thyronet-dense"};
+static const char *const all_nets[] = {"thyronet",
+                                       "baseline",
+                                       "baseline-block",
+                                       "baseline-bottleneck",
+                                       "vgg16",
+                                       "alexnet",
+                                       "googlenet",
+                                       "mobilenet",
+                                       "thyronet-b",
+                                       "thyronet-c",
+                                       "thyronet-dense",
+                                       "thyronet-smooth",
+                                       "baseline-smooth",
+                                       "baseline-block-smooth",
+                                       "baseline-bottleneck-smooth",
+                                       "vgg16-smooth",
+                                       "alexnet-smooth",
+                                       "googlenet-smooth",
+                                       "mobilenet-smooth",
+                                       "thyronet-b-smooth",
+                                       "thyronet-c-smooth",
+                                       "thyronet-dense-smooth"};
 enum { ALL_NETS = sizeof all_nets / sizeof *all_nets };
 
 static bool wanted[TN_PRECISION_BF16 + 1] = {true};
