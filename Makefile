@@ -165,7 +165,7 @@ $(DOUBLE_LIB): $(DOUBLE_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-ISA = $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
+ISA = $(if $(findstring _bf16_avx512,$(1)),-mavx512bf16) $(if $(findstring _avx512,$(1)),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma,$(if $(findstring _avx2,$(1)),-mavx2 -mfma))
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
@@ -269,11 +269,12 @@ CORE_LIB := $(BUILD)/libtn_core.a
 $(CORE_LIB): $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.cu.o)
 	@rm -f $@
 	@ar rcs $@ $^
-EMULATION := $(addprefix $(BUILD)/tests/support/,fake_gpu.o fake_cublas.o fake_cudnn.o emulate.o) $(EMULATED)
-$(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c $(EMULATION) $(CORE_LIB)
+EMULATION := $(addprefix $(BUILD)/tests/support/,fake_gpu.o fake_cublas.o fake_cudnn.o fake_product.o emulate.o) $(EMULATED)
+DEVICE_PARTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/device/device_*.c))
+$(BUILD)/tests/device/test_device_nets: tests/device/test_device_nets.c $(DEVICE_PARTS) $(EMULATION) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(EMULATION) $(CORE_LIB) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(DEVICE_PARTS) $(EMULATION) $(CORE_LIB) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 .PHONY: gpu-test gpu-test-run
 gpu-test: ## every net on the GPU against the processor; says what is skipped where there is none
 	@$(MAKE) $(PARALLEL) BUILD=build/gpu OPENCV=0 DNNL=0 gpu-test-run

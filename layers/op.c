@@ -26,15 +26,11 @@ static bool wants_pass(const tn_op_run *r, tn_pass pass) {
     return wants_data(r) || params_too;
 }
 
-/* A kernel of the processor in a replica on a GPU is prepared, and later run, for r->host. */
-static bool is_staged(const tn_op_run *r, const tn_kernel *kernel) {
-    return r->gpu && kernel->device == TN_ON_CPU;
-}
-
 static tn_status try_kernel(tn_op_run *r, tn_pass pass, const tn_kernel *kernel) {
     if (!r->gpu && kernel->device == TN_ON_GPU) return TN_REFUSED;
-    if (is_staged(r, kernel) && !r->host) return TN_REFUSED;
-    tn_op_run *at = is_staged(r, kernel) ? r->host : r;
+    const bool staged = tn_staging_serves(r, kernel);
+    if (staged && !r->host) return TN_REFUSED;
+    tn_op_run *at = staged ? r->host : r; /* it is prepared, and later run, for r->host */
     tn_kernel_run *k = &at->pass[pass];
     *k = (tn_kernel_run){.kernel = kernel};
     const size_t save_bytes = r->save_bytes;
@@ -51,11 +47,11 @@ static tn_status try_kernel(tn_op_run *r, tn_pass pass, const tn_kernel *kernel)
     return status;
 }
 
-/* The first kernel that serves, of those of this name (NULL: any) on this device. */
-static tn_status try_table(tn_op_run *r, tn_pass pass, const char *name, tn_device device) {
+/* The first kernel that serves, of those of this name (NULL: any) that are staged or are not. */
+static tn_status try_table(tn_op_run *r, tn_pass pass, const char *name, bool staged) {
     const tn_kernel *const *table = r->op->kind->kernels[pass];
     for (int i = 0; table[i]; i++) {
-        if (table[i]->device != device) continue;
+        if (tn_staging_serves(r, table[i]) != staged) continue;
         if (name && strcmp(table[i]->name, name) != 0) continue;
         const tn_status status = try_kernel(r, pass, table[i]);
         if (status != TN_REFUSED) return status;
@@ -65,8 +61,8 @@ static tn_status try_table(tn_op_run *r, tn_pass pass, const char *name, tn_devi
 
 static tn_status choose(tn_op_run *r, tn_pass pass, const char *only) {
     for (int any = only ? 0 : 1; any < 2; any++) {
-        for (int device = TN_ON_GPU; device >= TN_ON_CPU; device--) {
-            const tn_status status = try_table(r, pass, any ? NULL : only, (tn_device)device);
+        for (int staged = 0; staged < 2; staged++) {
+            const tn_status status = try_table(r, pass, any ? NULL : only, staged != 0);
             if (status != TN_REFUSED) return status;
         }
     }
@@ -94,28 +90,27 @@ static tn_status fail_in_pass(const tn_op_run *r, tn_pass pass) {
                       in->n, in->h, in->w, in->c, out->n, out->h, out->w, out->c);
 }
 
-static tn_status run_pass(tn_op_run *r, tn_pass pass) {
+tn_status tn_op_run_pass(tn_op_run *r, tn_pass pass) {
     tn_kernel_run *k = &r->pass[pass];
     if (!k->kernel) return TN_OK;
-    if (!r->gpu) return k->kernel->run(r, k);
-    const tn_status status =
-        is_staged(r, k->kernel) ? tn_staging_run(r, pass) : k->kernel->run(r, k);
-    return status == TN_OK ? TN_OK : fail_in_pass(r, pass);
+    const bool staged = tn_staging_serves(r, k->kernel);
+    const tn_status status = staged ? tn_staging_run(r, pass) : k->kernel->run(r, k);
+    return status == TN_OK || !r->gpu ? status : fail_in_pass(r, pass);
 }
 
 tn_status tn_op_forward(tn_op_run *r) {
-    return run_pass(r, TN_FORWARD);
+    return tn_op_run_pass(r, TN_FORWARD);
 }
 
 tn_status tn_op_backward(tn_op_run *r) {
-    TN_TRY(run_pass(r, TN_BACKWARD_PARAMS));
-    return run_pass(r, TN_BACKWARD_DATA);
+    TN_TRY(tn_op_run_pass(r, TN_BACKWARD_PARAMS));
+    return tn_op_run_pass(r, TN_BACKWARD_DATA);
 }
 
 void tn_op_release(tn_op_run *r) {
     for (tn_pass pass = TN_FORWARD; pass < TN_PASSES; pass++) {
         const tn_kernel *kernel = r->pass[pass].kernel;
-        tn_op_run *at = kernel && is_staged(r, kernel) ? r->host : r;
+        tn_op_run *at = kernel && tn_staging_serves(r, kernel) ? r->host : r;
         if (kernel && kernel->release) kernel->release(at, &at->pass[pass]);
         at->pass[pass] = r->pass[pass] = (tn_kernel_run){0};
     }

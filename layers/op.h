@@ -40,6 +40,13 @@ typedef struct tn_step {
                              A kernel on the GPU finds a copy there */
 } tn_step;
 
+/* How an op's in[0] is written in 8 bits: value = step * q, q in 0..255, or -127..127 where values
+ * below zero occur. What is larger is cut off. */
+typedef struct tn_quantisation {
+    float step; /* 0: none is known, the op stays in fp32 */
+    bool is_signed;
+} tn_quantisation;
+
 typedef struct tn_op tn_op;
 typedef struct tn_op_run tn_op_run;
 typedef struct tn_kernel_run tn_kernel_run;
@@ -54,6 +61,10 @@ typedef enum tn_device { TN_ON_CPU = 0, TN_ON_GPU } tn_device;
  * cannot serve (a dtype, a shape, no machine code) it refuses. When all of them refuse, a kernel of
  * the processor serves, its inputs copied out and its results copied in (layers/staging.h): so a
  * kind's save has one format, the same on both devices, and any mix of kernels is right.
+ *
+ * On the processor, views of TN_BF16 (r->precision) are shown to kernels alone that say takes_bf16;
+ * any other one is served the same way, its inputs widened and its results narrowed, where no
+ * kernel serves that knows them.
  *
  * prepare: the op, its views (shapes without memory; din[i].n == 0: not wanted), parameters, mode
  * and threads are known. Sets k->scratch_bytes (memory that lives during this pass only) and,
@@ -73,6 +84,8 @@ typedef struct tn_kernel {
     tn_status (*run)(tn_op_run *r, tn_kernel_run *k);
     void (*release)(tn_op_run *r, tn_kernel_run *k); /* may be NULL */
     tn_device device;
+    bool takes_bf16; /* of the processor: looks at each view's dtype and refuses what it cannot
+                        take; false: is shown fp32 alone */
 } tn_kernel;
 
 /* A chosen kernel within a replica. */
@@ -82,7 +95,9 @@ struct tn_kernel_run {
     size_t scratch_bytes;
     void *scratch;   /* 64-byte aligned, contents undefined between passes */
     bool takes_tail; /* set in prepare: it does r->tail's work too, which then does not run */
-    bool in_place; /* set in prepare, with takes_tail: r->out shall be where the tail's in[1] is */
+    /* Set in prepare. Forward, with takes_tail: r->out shall be where the tail's in[1] is. Backward
+     * data: r's last din, where it is overwritten, may be where r->dout is. */
+    bool in_place;
 };
 
 enum { TN_KEEPS_OUT = 1 }; /* bits of tn_op_kind.keeps: out, then in[0], in[1], ... */
@@ -134,17 +149,22 @@ struct tn_op_run {
      * tail_in_place: in[1] of the tail may be overwritten. */
     const tn_op_run *tail;
     bool tail_in_place;
+    /* TN_INFER on the processor: the op may take in[0] and its weights in 8 bits; NULL: it may not.
+     * Views stay fp32. */
+    const tn_quantisation *quantisation;
     tn_kernel_run pass[TN_PASSES];
 
-    /* A replica on a GPU. With TN_PRECISION_BF16, views (their gradients too) are of dtype TN_BF16,
-     * but for what a loss op or the net's end writes; a kernel looks at each view's dtype and
-     * refuses what it cannot take. Parameters and their gradients are always fp32. */
-    tn_gpu *gpu; /* NULL: on the processor, and all that follows means nothing */
+    /* With TN_PRECISION_BF16, views (their gradients too) are of dtype TN_BF16, but for what a loss
+     * op or the net's end writes; a kernel looks at each view's dtype and refuses what it cannot
+     * take. Parameters and their gradients are always fp32. */
     tn_precision precision;
+    struct tn_staging *staging;
+    tn_op_run *host; /* this op as a staged kernel sees it; NULL where none is needed */
+
+    /* A replica on a GPU. */
+    tn_gpu *gpu;         /* NULL: on the processor, and what follows means nothing */
     double *loss_at;     /* on the GPU: where a loss op's forward kernel puts its loss */
     tn_choices *choices; /* may be NULL */
-    struct tn_staging *staging;
-    tn_op_run *host; /* this op as kernels of the processor see it; NULL where none is needed */
 };
 
 /* Chooses a kernel for every pass that the mode has and that is wanted. `only` names a kernel to be
@@ -152,6 +172,8 @@ struct tn_op_run {
 tn_status tn_op_prepare(tn_op_run *r, const char *only);
 tn_status tn_op_forward(tn_op_run *r);
 tn_status tn_op_backward(tn_op_run *r);
+/* One pass of those two: nothing where the op has none, or it is not wanted. */
+tn_status tn_op_run_pass(tn_op_run *r, tn_pass pass);
 void tn_op_release(tn_op_run *r);
 
 #ifdef __cplusplus

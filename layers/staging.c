@@ -40,8 +40,35 @@ static void narrow(tn_real *from, size_t count) {
     }
 }
 
+/* In the processor's memory, as the calling thread's OpenMP team: the pixels, not their gaps. */
+static void view_here(const tn_tensor *t, tn_real *host, bool out) {
+    const size_t c = (size_t)t->c, pitch = (size_t)t->pitch;
+    const size_t runs = tn_is_dense(t) ? (tn_elements(t) + 4095) / 4096 : tn_pixels(t);
+    const size_t step = tn_is_dense(t) ? 4096 : pitch, all = tn_elements(t);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < runs; i++) {
+        const size_t rest = all - i * step;
+        const size_t n = !tn_is_dense(t) ? c : rest < step ? rest : step;
+        tn_bf16 *narrow = (tn_bf16 *)t->data + i * step;
+        tn_real *wide = host + i * step;
+        for (size_t j = 0; out && j < n; j++) wide[j] = (tn_real)tn_bf16_to_float(narrow[j]);
+        for (size_t j = 0; !out && j < n; j++) narrow[j] = tn_bf16_from_float((float)wide[j]);
+    }
+}
+
+static void copy_here(const tn_tensor *t, tn_real *host, bool out) {
+    for (size_t p = 0; p < tn_pixels(t); p++) {
+        tn_real *at = tn_data(t) + p * (size_t)t->pitch, *copy = host + p * (size_t)t->pitch;
+        memcpy(out ? copy : at, out ? at : copy, (size_t)t->c * sizeof *at);
+    }
+}
+
 tn_status tn_staging_view_out(tn_gpu *gpu, const tn_tensor *t, tn_real *host, const char *what) {
     const size_t count = extent(t);
+    if (!gpu) {
+        (t->dtype == TN_BF16 ? view_here : copy_here)(t, host, true);
+        return TN_OK;
+    }
     if (t->dtype != TN_BF16)
         return tn_gpu_copy_out(gpu, host, t->data, count * sizeof(tn_real), what);
     const size_t bytes = count * sizeof(tn_bf16);
@@ -52,11 +79,26 @@ tn_status tn_staging_view_out(tn_gpu *gpu, const tn_tensor *t, tn_real *host, co
 
 tn_status tn_staging_view_in(tn_gpu *gpu, const tn_tensor *t, tn_real *host, const char *what) {
     const size_t count = extent(t);
+    if (!gpu) {
+        (t->dtype == TN_BF16 ? view_here : copy_here)(t, host, false);
+        return TN_OK;
+    }
     if (t->dtype == TN_BF16) narrow(host, count);
     return tn_gpu_copy_in(gpu, t->data, host, count * tn_element_bytes(t), what);
 }
 
 /* ---- attaching ---- */
+
+static bool has_halves(const tn_op_run *r) {
+    bool any = r->out.dtype == TN_BF16;
+    for (int i = 0; i < r->op->n_in; i++) any |= r->in[i].dtype == TN_BF16;
+    return any;
+}
+
+bool tn_staging_serves(const tn_op_run *r, const tn_kernel *kernel) {
+    if (kernel->device != TN_ON_CPU) return false;
+    return r->gpu || (!kernel->takes_bf16 && has_halves(r));
+}
 
 /* One view of r, and its counterpart of r->host, in a pass. */
 typedef struct piece {
@@ -110,7 +152,7 @@ tn_status tn_staging_attach(tn_op_run *r, tn_param *const *host_param, tn_stagin
 
 static bool is_staged(const tn_op_run *r, tn_pass pass) {
     const tn_kernel *kernel = r->pass[pass].kernel;
-    return r->host && kernel && kernel->device == TN_ON_CPU;
+    return r->host && kernel && tn_staging_serves(r, kernel);
 }
 
 /* Bits of tn_op_kind.keeps: which values backward passes read. */
@@ -149,7 +191,8 @@ static int pieces_of(const tn_op_run *r, tn_pass pass, piece *list) {
 
 size_t tn_staging_bytes(const tn_op_run *r, tn_pass pass) {
     if (!is_staged(r, pass)) return 0;
-    size_t bytes = rounded(r->save_bytes) + rounded(r->host->pass[pass].scratch_bytes);
+    size_t bytes = rounded(r->host->pass[pass].scratch_bytes);
+    if (r->gpu) bytes += rounded(r->save_bytes);
     for (int i = 0; i < r->op->n_in; i++)
         bytes +=
             rounded(tn_staging_view_bytes(&r->in[i])) + rounded(tn_staging_view_bytes(&r->din[i]));
@@ -159,6 +202,7 @@ size_t tn_staging_bytes(const tn_op_run *r, tn_pass pass) {
 /* ---- running ---- */
 
 static tn_status params_out(tn_op_run *r, tn_pass pass) {
+    if (!r->gpu) return TN_OK;
     for (int i = 0; i < r->op->n_param; i++) {
         const tn_param *from = r->param[i];
         tn_param *to = r->host->param[i];
@@ -174,6 +218,7 @@ static tn_status params_out(tn_op_run *r, tn_pass pass) {
 }
 
 static tn_status params_in(tn_op_run *r, tn_pass pass) {
+    if (!r->gpu) return TN_OK;
     for (int i = 0; i < r->op->n_param; i++) {
         tn_param *to = r->param[i];
         const tn_param *from = r->host->param[i];
@@ -188,6 +233,20 @@ static tn_status params_in(tn_op_run *r, tn_pass pass) {
     return TN_OK;
 }
 
+/* What forward left, or room for it. */
+static tn_status save_out(tn_op_run *r, tn_pass pass, void *room) {
+    tn_op_run *h = r->host;
+    h->save_bytes = r->save_bytes;
+    h->save = r->gpu ? room : r->save;
+    if (!r->gpu || !h->save || pass == TN_FORWARD) return TN_OK;
+    return tn_gpu_copy_out(r->gpu, h->save, r->save, r->save_bytes, r->op->name);
+}
+
+static tn_status save_in(tn_op_run *r, tn_pass pass) {
+    if (!r->gpu || !r->host->save || pass != TN_FORWARD) return TN_OK;
+    return tn_gpu_copy_in(r->gpu, r->save, r->host->save, r->save_bytes, r->op->name);
+}
+
 /* Hands out staging memory from its beginning. */
 static void *take(const tn_staging *s, size_t *used, size_t bytes) {
     void *at = s->block + *used;
@@ -199,23 +258,19 @@ static tn_status run_there(tn_op_run *r, tn_pass pass, const piece *list, int n)
     tn_op_run *h = r->host;
     tn_kernel_run *k = &h->pass[pass];
     size_t used = 0;
-    h->save_bytes = r->save_bytes;
-    h->save = take(r->staging, &used, r->save_bytes);
+    TN_TRY(save_out(r, pass, r->gpu ? take(r->staging, &used, r->save_bytes) : NULL));
     k->scratch = take(r->staging, &used, k->scratch_bytes);
-    if (h->save && pass != TN_FORWARD)
-        TN_TRY(tn_gpu_copy_out(r->gpu, h->save, r->save, r->save_bytes, r->op->name));
     for (int i = 0; i < n; i++) {
         list[i].host->data = take(r->staging, &used, tn_staging_view_bytes(list[i].gpu));
         if (!list[i].read) continue;
         TN_TRY(tn_staging_view_out(r->gpu, list[i].gpu, list[i].host->data, r->op->name));
     }
     TN_TRY(params_out(r, pass));
-    h->step = r->staging->step;
+    h->step = r->gpu ? r->staging->step : r->step;
     TN_TRY(k->kernel->run(h, k));
     TN_TRY(params_in(r, pass));
     if (pass == TN_FORWARD) r->loss = h->loss;
-    if (h->save && pass == TN_FORWARD)
-        TN_TRY(tn_gpu_copy_in(r->gpu, r->save, h->save, r->save_bytes, r->op->name));
+    TN_TRY(save_in(r, pass));
     for (int i = 0; i < n; i++)
         if (list[i].write)
             TN_TRY(tn_staging_view_in(r->gpu, list[i].gpu, list[i].host->data, r->op->name));

@@ -1,8 +1,10 @@
-/* Kernels of the processor in a replica on a GPU.
+/* Kernels of the processor where views are not fp32 in the processor's memory.
  *
- * An op that no kernel on the GPU serves has its inputs copied out, its pass run by a kernel of the
- * processor, and its results copied in. That is slow and right: every net runs on a GPU whatever
- * kernels there are, with the bits of the processor's kernels in fp32. */
+ * An op in a replica on a GPU that no kernel there serves has its inputs copied out, its pass run
+ * by a kernel of the processor, and its results copied in. An op in a replica of bf16 on the
+ * processor has its inputs widened and its results narrowed, for a kernel that knows fp32 alone.
+ * That is slow and right: every net runs whatever kernels there are, with the bits of the kernels
+ * in fp32. */
 #ifndef TN_STAGING_H
 #define TN_STAGING_H
 
@@ -20,23 +22,28 @@ typedef struct tn_staging {
     const tn_step *step; /* of the mini-batch in hand, its truth in the processor's memory */
 } tn_staging;
 
+/* Whether this kernel can serve r through r->host alone. */
+bool tn_staging_serves(const tn_op_run *r, const tn_kernel *kernel);
+
 /* Makes r->host: r as a kernel of the processor sees it, in fp32. `host_param` (r->op->n_param
  * pointers) are copies of r->param in the processor's memory with a version of 0; they are filled
- * when a pass needs them and r->param's version differs from theirs. Shapes of r, wanted gradients
- * and r->dout must be known. Arrays come from the arena. */
+ * when a pass needs them and r->param's version differs from theirs. Without a GPU they are
+ * r->param itself. Shapes of r, wanted gradients and r->dout must be known. Arrays come from the
+ * arena. */
 tn_status tn_staging_attach(tn_op_run *r, tn_param *const *host_param, tn_staging *staging,
                             tn_arena *arena);
 
-/* Memory that this pass needs in staging->block; 0 when its kernel runs on the GPU. */
+/* Memory that this pass needs in staging->block; 0 when its kernel is not staged. */
 size_t tn_staging_bytes(const tn_op_run *r, tn_pass pass);
 
 tn_status tn_staging_run(tn_op_run *r, tn_pass pass);
 
-/* Views on the GPU to and from fp32 in the processor's memory, gaps between pixels included (as
- * zeros, for bf16). `host` has room for tn_staging_view_bytes(t). */
+/* Views on the GPU (NULL: in the processor's memory, with nothing done to the gaps between pixels)
+ * to and from fp32 in the processor's memory, gaps included. `host` has room for
+ * tn_staging_view_bytes(t). */
 size_t tn_staging_view_bytes(const tn_tensor *t);
 tn_status tn_staging_view_out(tn_gpu *gpu, const tn_tensor *t, tn_real *host, const char *what);
-/* `host` holds something else afterwards when t is of bf16. */
+/* `host` holds something else afterwards when t is of bf16 on a GPU. */
 tn_status tn_staging_view_in(tn_gpu *gpu, const tn_tensor *t, tn_real *host, const char *what);
 
 #ifdef __cplusplus

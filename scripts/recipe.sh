@@ -12,8 +12,11 @@
 # Predictions go to OUT/NAME (default weights/recipe): pair<j>.csv or fold<i>.csv, and inner.csv or
 # outer.csv with all of them, for `classifier compare`. What is there already is not done again.
 #
-#   VIEWS=valid10    scores with another command than valid
-#   THREADS=1        the bits of a run depend on it
+#   VIEWS="valid valid10"   the commands that score; what another than valid says is in ....VIEW.csv
+#   SEEDS="0 1"             trains once a seed, and scores the mean of their answers
+#   EARLY=1                 the last of the folds to train on is kept back, and the epoch that is best
+#                           there counts instead of the last (give -net patience=N too)
+#   THREADS=1               the bits of a run depend on it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -ge 4 ] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 1; }
@@ -22,19 +25,44 @@ shift 4
 out=${OUT:-weights/recipe}/$name
 threads=${THREADS:-1}
 views=${VIEWS:-valid}
+seeds=${SEEDS:-0}
+early=${EARLY:-}
 mkdir -p "$out"
 
-lists_of_pair() { # j
+# The folds that a part trains on, and those that it is scored on.
+folds_of_pair() { # j
     local next=$((($1 + 1) % 5)) f
-    for f in 0 1 2 3 4; do
-        [ "$f" = "$1" ] || [ "$f" = $next ] || cat "$data/fold$f/valid.list"
-    done >"$out/$part.train.list"
-    cat "$data/fold$1/valid.list" "$data/fold$next/valid.list" >"$out/$part.valid.list"
+    train=()
+    score=("$1" "$next")
+    for f in 0 1 2 3 4; do [ "$f" = "$1" ] || [ "$f" = $next ] || train+=("$f"); done
 }
-lists_of_fold() { # i
-    cp "$data/fold$1/train.list" "$out/$part.train.list"
-    cp "$data/fold$1/valid.list" "$out/$part.valid.list"
+folds_of_fold() { # i
+    local f
+    train=()
+    score=("$1")
+    for f in 0 1 2 3 4; do [ "$f" = "$1" ] || train+=("$f"); done
 }
+
+lists_of_part() {
+    local f files=$out/$part
+    kept=()
+    if [ "$early" ]; then
+        kept=("${train[-1]}")
+        unset 'train[-1]'
+    fi
+    for f in "${train[@]}"; do cat "$data/fold$f/valid.list"; done >"$files.train.list"
+    for f in "${score[@]}"; do cat "$data/fold$f/valid.list"; done >"$files.valid.list"
+    for f in "${kept[@]}"; do cat "$data/fold$f/valid.list"; done >"$files.kept.list"
+    data_file "$files.data" "$files.valid.list"
+    [ -z "$early" ] || data_file "$files.early.data" "$files.kept.list"
+}
+data_file() { # FILE, list to validate on
+    sed "s,^train=.*,train=$out/$part.train.list,; s,^valid=.*,valid=$2," "$data/fold0/ddti.data" >"$1"
+}
+
+# Without EARLY the scored list is the trainer's valid= too, but nothing is chosen by it.
+lists=data counts=final how=(-valid-every 1000)
+[ -z "$early" ] || lists=early.data counts=best how=()
 
 # The net's keys, without what only `train` knows.
 keys=()
@@ -42,19 +70,27 @@ for ((i = 1; i < $#; i++)); do
     [ "${!i}" != -net ] || { next=$((i + 1)) && keys+=(-net "${!next}"); }
 done
 
+csv_of() { # view, part
+    [ "$1" = valid ] && echo "$out/$2.csv" || echo "$out/$2.$1.csv"
+}
+
 train_and_score() { # options of train
-    local files=$out/$part weights
-    weights=$files/$(basename "$cfg" .cfg)_final.weights
-    [ ! -s "$files.csv" ] || return 0
-    sed "s,^train=.*,train=$files.train.list,; s,^valid=.*,valid=$files.valid.list," \
-        "$data/fold0/ddti.data" >"$files.data"
-    echo "$name $part: training" >&2
-    ./darknet classifier train "$files.data" "$cfg" "$@" -threads "$threads" -valid-every 1000 \
-        -backup "$files" >"$files.log" 2>&1 || { tail -3 "$files.log" >&2; exit 1; }
-    ./darknet classifier "$views" "$files.data" "$cfg" "$weights" "${keys[@]}" -threads "$threads" \
-        -manifest "$data/manifest.csv" -probs "$files.csv" >"$files.txt"
-    awk -v part="$part" '$1 == "AUC" { print part, $0; exit }' "$files.txt"
-    rm -f "$files"/*.weights "$files"/*.state
+    local files=$out/$part view seed all_there=yes weights=()
+    for view in $views; do [ -s "$(csv_of "$view" "$part")" ] || all_there=; done
+    [ -z "$all_there" ] || return 0
+    for seed in $seeds; do
+        echo "$name $part seed $seed: training" >&2
+        ./darknet classifier train "$files.$lists" "$cfg" "$@" -seed "$seed" -threads "$threads" \
+            "${how[@]}" -backup "$files/$seed" >"$files.$seed.log" 2>&1 ||
+            { tail -3 "$files.$seed.log" >&2; exit 1; }
+        weights+=("$files/$seed/$(basename "$cfg" .cfg)_$counts.weights")
+    done
+    for view in $views; do
+        ./darknet classifier "$view" "$files.data" "$cfg" "${weights[@]}" "${keys[@]}" -threads "$threads" \
+            -manifest "$data/manifest.csv" -probs "$(csv_of "$view" "$part")" >"$files.$view.txt"
+        awk -v part="$part $view" '$1 == "AUC" { print part, $0; exit }' "$files.$view.txt"
+    done
+    rm -rf "$files"
 }
 
 case $what in
@@ -62,12 +98,15 @@ inner) kind=pair parts=${PAIRS:-0 2} ;;
 outer) kind=fold parts=${FOLDS:-0 1 2 3 4} ;;
 *) echo "$what: inner or outer expected" >&2 && exit 1 ;;
 esac
-tables=()
 for i in $parts; do
     part=$kind$i
-    "lists_of_$kind" "$i"
+    "folds_of_$kind" "$i"
+    lists_of_part
     train_and_score "$@"
-    tables+=("$out/$part.csv")
 done
-awk 'FNR > 1 || NR == 1' "${tables[@]}" >"$out/$what.csv"
-echo "wrote $out/$what.csv"
+for view in $views; do
+    tables=()
+    for i in $parts; do tables+=("$(csv_of "$view" "$kind$i")"); done
+    awk 'FNR > 1 || NR == 1' "${tables[@]}" >"$(csv_of "$view" "$what")"
+    echo "wrote $(csv_of "$view" "$what")"
+done

@@ -50,6 +50,16 @@ const char *tn_cpu_describe(void) {
     return description;
 }
 
+bool tn_cpu_has_bf16(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 int tn_cpu_threads(void) {
 #ifdef _OPENMP
     return omp_get_max_threads();

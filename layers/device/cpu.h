@@ -2,6 +2,8 @@
 #ifndef TN_DEVICE_CPU_H
 #define TN_DEVICE_CPU_H
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -9,6 +11,9 @@ extern "C" {
 /* One line: model and vector instruction set, "AMD EPYC 9655, AVX-512". Same text for the whole
  * process. */
 const char *tn_cpu_describe(void);
+
+/* Whether it multiplies bf16 (AVX512_BF16): without, bf16 is right and slow. */
+bool tn_cpu_has_bf16(void);
 
 /* Threads that compute by default: what OpenMP would use; 1 without it. */
 int tn_cpu_threads(void);

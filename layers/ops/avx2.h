@@ -3,6 +3,7 @@
 #ifndef TN_OPS_AVX2_H
 #define TN_OPS_AVX2_H
 
+#include "layers/ops/share.h"
 #include "layers/ops/streams.h"
 
 #include <immintrin.h>
@@ -41,17 +42,6 @@ static inline void tn_store(float *to, __m256 v, bool whole, __m256i lanes) {
 
 static inline bool tn_streams(const tn_tensor *to) {
     return tn_may_stream(to, TN_LANES);
-}
-
-/* Share [begin, end) of `count` things that part `part` of `parts` works on. */
-typedef struct tn_span {
-    size_t begin, end;
-} tn_span;
-
-static inline tn_span tn_share(size_t count, int part, int parts) {
-    const size_t p = (size_t)part, all = (size_t)parts;
-    return (tn_span){count / all * p + count % all * p / all,
-                     count / all * (p + 1) + count % all * (p + 1) / all};
 }
 
 #endif

@@ -21,15 +21,19 @@ static const tn_kernel *const forward[] = {
 #endif
     &tn_convolution_forward_grouped_cuda, &tn_convolution_forward_cuda,
 #endif
+#if TN_DNNL
+    &tn_convolution_forward_int8,
+#endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_avx512,       &tn_convolution_forward_dense_avx512,
-    &tn_convolution_forward_dense_avx2,   &tn_convolution_forward_avx2,
+    &tn_convolution_forward_narrow_bf16,  &tn_convolution_forward_avx512,
+    &tn_convolution_forward_dense_avx512, &tn_convolution_forward_dense_avx2,
+    &tn_convolution_forward_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_forward_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_forward_avx2_any,
+    &tn_convolution_forward_bf16_any,     &tn_convolution_forward_avx2_any,
 #endif
     &tn_convolution_forward_ref,          NULL,
 };
@@ -43,6 +47,7 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_grouped_cuda, &tn_convolution_backward_data_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_data_narrow_bf16,  &tn_convolution_backward_data_bf16,
     &tn_convolution_backward_data_avx512,       &tn_convolution_backward_data_dense_avx512,
     &tn_convolution_backward_data_dense_avx2,   &tn_convolution_backward_data_avx2,
 #endif
@@ -50,7 +55,7 @@ static const tn_kernel *const backward_data[] = {
     &tn_convolution_backward_data_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_data_avx2_any,
+    &tn_convolution_backward_data_bf16_any,     &tn_convolution_backward_data_avx2_any,
 #endif
     &tn_convolution_backward_data_ref,          NULL,
 };
@@ -64,14 +69,15 @@ static const tn_kernel *const backward_params[] = {
     &tn_convolution_backward_params_grouped_cuda, &tn_convolution_backward_params_cuda,
 #endif
 #if TN_CONVOLUTION_AVX2
+    &tn_convolution_backward_params_narrow_bf16,  &tn_convolution_backward_params_bf16,
     &tn_convolution_backward_params_dense_avx512, &tn_convolution_backward_params_dense_avx2,
-    &tn_convolution_backward_params_avx2,
+    &tn_convolution_backward_params_avx512,       &tn_convolution_backward_params_avx2,
 #endif
 #if TN_DNNL
     &tn_convolution_backward_params_onednn,
 #endif
 #if TN_CONVOLUTION_AVX2
-    &tn_convolution_backward_params_avx2_any,
+    &tn_convolution_backward_params_bf16_any,     &tn_convolution_backward_params_avx2_any,
 #endif
     &tn_convolution_backward_params_ref,          NULL,
 };

@@ -1,11 +1,12 @@
-/* Weight gradients of convolution as a matrix product over slabs: dense ones, and groups wide
- * enough to fill vectors. Written over vector.h; included by one _avx2.c and one _avx512.c file.
+/* Weight gradients of convolution as a matrix product: dense ones, and groups wide enough to fill
+ * vectors. Written over vector.h; included by one _avx2.c and one _avx512.c file.
  *
  * The gradient is a product summed over pixels: filters in the rows of tiles, channels read in
- * their lanes, one tile for each tap. A unit's pixels are packed once, what is read into panels of
- * TN_PANEL channels, what comes down into rows of TN_TILE_ROWS filters; a panel of either side then
- * stays in the first-level cache while the other side's pass by it. Where few channels are read (an
- * image), a kernel row's channels lie side by side in the slab, and lanes run over them instead.
+ * their lanes, one tile for each tap. What comes down is read where it lies: rows are single values
+ * of it. What is read lies where it is too for a plain 1x1; else a panel of its channels is copied
+ * into a slab with its padding, small enough for the first-level cache, and all rows and taps pass
+ * by it. Where few channels are read (an image), columns as high as the kernel are copied out side
+ * by side: a window is some of them in a row, and the gradient one plain product.
  *
  * Threads share either the larger side of the gradient, or, when it is small, the units; each then
  * has a gradient of its own, and they are added up in the order of the threads. Both ways the bits
@@ -14,22 +15,8 @@
 #define TN_OPS_CONVOLUTION_DENSE_WEIGHTS_H
 
 #include "layers/ops/convolution_dense_weights_pack.h"
-#include "layers/ops/convolution_kernels.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum {
-    PIXELS = 128,                   /* of a unit, about */
-    OWN_GRADIENT_BYTES = 512 << 10, /* up to here every thread has a whole one */
-    ROWS_BYTES = 128 << 10,         /* packed rows that are swept together */
-    TILE_FLOATS = TN_TILE_ROWS * TN_PANEL,
-};
-
-static size_t round_up(size_t floats) {
-    return (floats + 15) / 16 * 16;
-}
 
 /* ---- tiles ---- */
 
@@ -40,78 +27,43 @@ typedef void (*tile_function)(const tn_outer_tile *t);
         tn_outer_tile_make(t, rows, vectors);                                                      \
     }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#if TN_OUTER_MOST_ROWS > 6
+#define TILES_3(rows) TILES(rows) TILE(rows, 3)
+#define ROW_3(rows)                                                                                \
+    { tile_##rows##_1, tile_##rows##_2, tile_##rows##_3 }
+#else
+#define TILES_3(rows) TILES(rows)
+#define ROW_3(rows)   ROW(rows)
+#endif
+#define ROW(rows)                                                                                  \
+    { tile_##rows##_1, tile_##rows##_2 }
 /* clang-format off: it takes the macros for types. */
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-TILES(5)
-TILES(6)
-#if TN_TILE_MOST_ROWS > 6
-TILES(7)
-TILES(8)
+TILES_3(1)
+TILES_3(2)
+TILES_3(3)
+TILES_3(4)
+TILES_3(5)
+TILES_3(6)
+#if TN_OUTER_MOST_ROWS > 6
+TILES_3(7)
+TILES_3(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
 #endif
 
-#define BOTH(rows)                                                                                 \
-    { tile_##rows##_1, tile_##rows##_2 }
-static const tile_function tile_table[TN_TILE_ROWS][2] = {
-    BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6),
-#if TN_TILE_MOST_ROWS > 6
-    BOTH(7), BOTH(8),
+static const tile_function tile_table[TN_OUTER_ROWS][3] = {
+    ROW_3(1), ROW_3(2), ROW_3(3), ROW_3(4), ROW_3(5), ROW_3(6),
+#if TN_OUTER_MOST_ROWS > 6
+    ROW_3(7), ROW_3(8), ROW(9),   ROW(10),  ROW(11),  ROW(12),  ROW(13), ROW(14),
 #endif
 };
 /* clang-format on */
 
 /* ---- prepare ---- */
-
-/* Row sets are of nearly equal size. */
-static tn_status lay_rows(state *s, const char *name) {
-    s->row_sets = (s->made + TN_TILE_ROWS - 1) / TN_TILE_ROWS;
-    s->row_from = malloc(((size_t)s->groups * s->row_sets + 1) * sizeof *s->row_from);
-    if (!s->row_from) return tn_fail("%s: out of memory", name);
-    for (int i = 0; i <= s->groups * s->row_sets; i++) {
-        const int group = i / s->row_sets, set = i % s->row_sets;
-        s->row_from[i] = group * s->made + (int)((long)s->made * set / s->row_sets);
-    }
-    return TN_OK;
-}
-
-static void lay_panels(state *s, const tn_convolution_attr *a) {
-    const int across = a->kw * s->read;
-    s->wide = s->groups == 1 && s->read < TN_PANEL && a->kw > 1 && a->dilation == 1;
-    s->taps = s->wide ? a->kh : a->kh * a->kw;
-    s->panels = ((s->wide ? across : s->read) + TN_PANEL - 1) / TN_PANEL;
-    s->tiles = (size_t)s->taps * s->groups * s->row_sets * s->panels * TILE_FLOATS;
-}
-
-static void lay_units(state *s, const tn_tensor *out, int threads) {
-    const int rows = s->y.count, columns = s->x.count;
-    /* A row of the slab counts as its share of PIXELS. */
-    const size_t most = (size_t)PIXELS * s->slab_y.step;
-    s->units =
-        tn_slab_units_of(&s->slab_y, out->n, rows, columns, (size_t)columns,
-                         most + (size_t)columns * (s->slab_y.reach - s->slab_y.step), 1, threads);
-    const int band = (rows + s->units.cuts - 1) / s->units.cuts;
-    const size_t slab_rows = (size_t)s->units.images * tn_slab_extent(&s->slab_y, band);
-    const size_t pixels = (size_t)s->units.images * band * columns;
-    s->panel_floats = slab_rows * s->slab_width * (s->wide ? s->read : TN_PANEL);
-    s->row_set_floats = round_up(pixels * TN_TILE_ROWS + TN_VECTOR);
-    s->read_floats =
-        round_up((s->wide ? 1 : (size_t)s->groups * s->panels) * s->panel_floats + 2 * TN_PANEL);
-    s->delta_floats = (size_t)s->groups * s->row_sets * s->row_set_floats;
-}
-
-static void lay_sharing(state *s, int threads) {
-    const int rows = s->groups * s->row_sets;
-    s->sharing = SHARE_UNITS;
-    if (s->tiles * sizeof(float) > OWN_GRADIENT_BYTES || s->units.count < threads) {
-        if (rows >= 2 * threads && rows >= s->panels)
-            s->sharing = SHARE_ROWS;
-        else if (s->panels >= 2 * threads && !s->wide)
-            s->sharing = SHARE_PANELS;
-    }
-    s->owners = s->sharing == SHARE_UNITS ? threads : 1;
-}
 
 static bool serves(const tn_op_run *r) {
     const tn_convolution_attr *a = r->op->attr;
@@ -119,32 +71,20 @@ static bool serves(const tn_op_run *r) {
     return a->groups == 1 || (in % 16 == 0 && out % 16 == 0);
 }
 
+/* A thread's memory, gradients apart. */
+static size_t own_floats(const state *s) {
+    return s->slab_floats + s->delta_floats;
+}
+
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
-    const tn_convolution_attr *a = r->op->attr;
     if (!tn_vector_runs() || !serves(r)) return TN_REFUSED;
-    tn_tensor out = r->out;
-    if (tn_pixels(&out) > INT_MAX) return TN_REFUSED;
+    if (tn_pixels(&r->out) > INT_MAX) return TN_REFUSED;
     state *s = calloc(1, sizeof *s);
     if (!s) return tn_fail("%s: out of memory", r->op->name);
     k->state = s;
-    s->groups = a->groups;
-    s->read = r->in[0].c / a->groups;
-    s->made = out.c / a->groups;
-    s->pixels = a->kh == 1 && a->kw == 1 && a->stride_y == 1 && a->stride_x == 1 && a->pad_y == 0 &&
-                a->pad_x == 0;
-    if (s->pixels) out = tn_slab_column(out);
-    s->y = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, out.h);
-    s->x = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, out.w);
-    s->slab_y = tn_slab_axis_of(&s->y, 1);
-    s->slab_x = tn_slab_axis_of(&s->x, 1);
-    s->slab_width = tn_slab_extent(&s->slab_x, s->x.count);
-    TN_TRY(lay_rows(s, r->op->name));
-    lay_panels(s, a);
-    lay_units(s, &out, r->threads);
-    lay_sharing(s, r->threads);
+    TN_TRY(lay_out(s, r));
     k->scratch_bytes =
-        ((size_t)r->threads * (s->read_floats + s->delta_floats) + (size_t)s->owners * s->tiles) *
-        sizeof(float);
+        ((size_t)r->threads * own_floats(s) + (size_t)s->owners * s->tiles) * sizeof(float);
     return TN_OK;
 }
 
@@ -153,6 +93,7 @@ static void release(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     if (!s) return;
     free(s->row_from);
+    free(s->tap_tile);
     free(s);
     k->state = NULL;
 }
@@ -160,67 +101,148 @@ static void release(tn_op_run *r, tn_kernel_run *k) {
 /* ---- sums ---- */
 
 static float *tile_at(const state *s, float *gradient, int row, int panel, int tap) {
-    return gradient + (((size_t)row * s->panels + panel) * s->taps + tap) * TILE_FLOATS;
+    return gradient +
+           (((size_t)row * s->panels + panel) * s->tap_tiles + tap) * (size_t)TN_OUTER_FLOATS;
 }
 
-/* Floats from the slab's start (of a panel) to what a tap reads first. */
-static ptrdiff_t tap_at(const state *s, int tap) {
-    if (s->wide) return (ptrdiff_t)tap * s->y.read_tap * s->slab_width * s->read;
-    const int ky = tap / s->x.taps, kx = tap % s->x.taps;
-    return ((ptrdiff_t)ky * s->y.read_tap * s->slab_width + (ptrdiff_t)kx * s->x.read_tap) *
-           TN_PANEL;
+static int lanes_of(const state *s, int panel) {
+    const int left = s->lanes - panel * s->panel_lanes;
+    return left < s->panel_lanes ? left : s->panel_lanes;
 }
 
-static void add_tiles(const state *s, workplace *w, tn_outer_tile *t, int row, int panel) {
-    const int rows = s->row_from[row + 1] - s->row_from[row], group = row / s->row_sets;
-    const int lanes = (s->wide ? s->x.taps : 1) * s->read - panel * TN_PANEL;
-    const float *read = s->wide ? w->read + (size_t)panel * TN_PANEL
-                                : w->read + ((size_t)group * s->panels + panel) * s->panel_floats;
-    const tile_function add = tile_table[rows - 1][lanes > TN_VECTOR];
-    t->delta = w->delta + (size_t)row * s->row_set_floats;
-    fetch_ahead(w);
+static int vectors_of(const state *s, int panel, const tap_tile *tap) {
+    if (s->taps_in_lanes) return tap->taps;
+    return lanes_of(s, panel) > TN_VECTOR ? 2 : 1;
+}
+
+/* All tiles of one row set and panel. `read`: what the panel reads. */
+static void add_tiles(const state *s, workplace *w, tn_outer_tile *t, const float *read, int row,
+                      int panel) {
+    const tile_function *const add = tile_table[s->row_from[row + 1] - s->row_from[row] - 1];
     /* The next row set's sums lie a whole row of tiles away. */
-    const char *next = (const char *)(tile_at(s, w->gradient, row, panel, 0) +
-                                      (size_t)s->panels * s->taps * TILE_FLOATS);
-    if (s->taps == 1 && row + 1 < w->rows_to)
-        for (size_t i = 0; i < TILE_FLOATS * sizeof(float); i += LINE_BYTES)
-            _mm_prefetch(next + i, _MM_HINT_T0);
-    for (int tap = 0; tap < s->taps; tap++) {
-        t->read = read + tap_at(s, tap);
-        t->made = tile_at(s, w->gradient, row, panel, tap);
-        add(t);
+    const float *next = row + 1 < w->rows_to ? tile_at(s, w->gradient, row + 1, panel, 0) : NULL;
+    for (int i = 0; i < s->tap_tiles; i++) {
+        const tap_tile *tap = &s->tap_tile[i];
+        float *made = tile_at(s, w->gradient, row, panel, i);
+        const char *then = (const char *)(i + 1 < s->tap_tiles ? made + TN_OUTER_FLOATS : next);
+        for (size_t at = 0; then && at < TN_OUTER_FLOATS * sizeof(float); at += LINE_BYTES)
+            _mm_prefetch(then + at, _MM_HINT_T0);
+        t->read = read + tap->at;
+        t->made = made;
+        fetch_with(w, t);
+        add[vectors_of(s, panel, tap) - 1](t);
     }
 }
 
-static void add_unit(const state *s, workplace *w, tn_slab_part part) {
-    const int pitch = s->wide ? s->read : TN_PANEL;
-    const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
-    tn_outer_tile t = {.step = (ptrdiff_t)s->slab_x.step * pitch,
-                       .row_step = (ptrdiff_t)s->slab_y.step * s->slab_width * pitch,
-                       .image_step = (ptrdiff_t)slab_rows * s->slab_width * pitch,
+/* Row sets from..to of one group, of one unit. */
+typedef struct block {
+    int unit, from, to;
+} block;
+
+static block block_at(const state *s, const workplace *w, int unit, int from) {
+    block b = {unit, from, (from / s->row_sets + 1) * s->row_sets}; /* the group's end */
+    if (b.to > from + s->together) b.to = from + s->together;
+    if (b.to > w->rows_to) b.to = w->rows_to;
+    return b;
+}
+
+static block next_block(const state *s, const workplace *w, block b) {
+    return b.to < w->rows_to ? block_at(s, w, b.unit, b.to)
+                             : block_at(s, w, b.unit + 1, w->rows_from);
+}
+
+/* What comes after a block's panel is fetched while that is worked on. */
+static void look_ahead(const state *s, workplace *w, const tn_tensor *in, const tn_tensor *dout,
+                       block b, int panel, tn_slab_part part) {
+    const block next = next_block(s, w, b);
+    const bool more = next.unit < w->unit_to;
+    if (panel == w->panel_from) {
+        w->ahead[1] = (ahead){0};
+        if (more) look_ahead_rows(s, w, dout, next.unit, next.from, next.to, part);
+    }
+    const bool whole = s->source == COLUMNS || in->pitch * (int)sizeof(float) <= LINEAR_BYTES;
+    if (whole) { /* all at once */
+        if (panel > w->panel_from || b.from > w->rows_from) return;
+        w->ahead[0] = (ahead){0};
+        if (b.unit + 1 < w->unit_to) look_ahead_read(s, w, in, b.unit + 1, 0, in->c, part);
+        return;
+    }
+    w->ahead[0] = (ahead){0};
+    const block then = panel + 1 < w->panel_to ? b : next;
+    if (then.unit >= w->unit_to) return;
+    const int then_panel = panel + 1 < w->panel_to ? panel + 1 : w->panel_from;
+    const int channel = then.from / s->row_sets * s->read + then_panel * s->panel_lanes;
+    look_ahead_read(s, w, in, then.unit, channel, channel + lanes_of(s, then_panel), part);
+}
+
+/* One panel against a block. */
+static void add_panel(const state *s, workplace *w, tn_outer_tile *t, const tn_tensor *in,
+                      const tn_tensor *dout, tn_slab_part part, block b, int panel) {
+    const int group = b.from / s->row_sets, channel = group * s->read + panel * s->panel_lanes;
+    const size_t row = (size_t)part.image * dout->h + (size_t)part.row;
+    const float *read = w->slab;
+    look_ahead(s, w, in, dout, b, panel, part);
+    if (s->packs_delta && panel == w->panel_from) pack_delta(s, w, dout, part, b.from, b.to);
+    if (s->source == SLABS)
+        pack_slab(s, in, part, channel, lanes_of(s, panel), w->slab);
+    else if (s->source == COLUMNS)
+        read = w->slab + panel * s->panel_lanes;
+    else
+        read = tn_data(in) + row * in->pitch + channel;
+    for (int i = b.from; i < b.to; i++) {
+        t->delta = s->packs_delta ? w->delta + (size_t)(i - b.from) * w->delta_set
+                                  : tn_data(dout) + row * dout->w * dout->pitch + s->row_from[i];
+        add_tiles(s, w, t, read, i, panel);
+    }
+}
+
+static tn_outer_tile tile_of(const state *s, const tn_tensor *in, const tn_tensor *dout,
+                             tn_slab_part part) {
+    tn_outer_tile t = {.delta_step = s->packs_delta ? (ptrdiff_t)PACKED_ROW : dout->pitch,
                        .images = part.images,
                        .rows = part.rows,
                        .width = s->x.count};
-    if (s->pixels) { /* one long row */
-        t.width = part.rows;
-        t.rows = 1;
+    const int slab_rows = tn_slab_extent(&s->slab_y, part.rows);
+    if (s->source == SLABS) {
+        t.vector_step = s->taps_in_lanes ? (ptrdiff_t)s->x.read_tap * s->panel_lanes : TN_VECTOR;
+        t.step = (ptrdiff_t)s->slab_x.step * s->panel_lanes;
+        t.row_step = (ptrdiff_t)s->slab_y.step * s->slab_width * s->panel_lanes;
+        t.image_step = (ptrdiff_t)slab_rows * s->slab_width * s->panel_lanes;
+        return t;
     }
-    const int together = (int)(ROWS_BYTES / sizeof(float) / s->row_set_floats) + 1;
-    for (int from = w->rows_from; from < w->rows_to; from += together) {
-        const int to = from + together < w->rows_to ? from + together : w->rows_to;
+    t.vector_step = TN_VECTOR;
+    if (s->source == COLUMNS) {
+        t.step = s->slab_x.step * s->column_floats;
+        t.row_step = s->slab_width * s->column_floats;
+        t.image_step = part.rows * t.row_step;
+        return t;
+    }
+    /* One long row. */
+    t.step = in->pitch;
+    t.width = part.rows;
+    t.rows = 1;
+    return t;
+}
+
+static void add_unit(const state *s, workplace *w, const tn_tensor *in, const tn_tensor *dout,
+                     int unit) {
+    const tn_slab_part part = tn_slab_part_of(&s->units, unit);
+    tn_outer_tile t = tile_of(s, in, dout, part);
+    t.first = unit == w->unit_from;
+    if (s->source == COLUMNS) pack_columns(s, in, part, w->slab);
+    for (block b = block_at(s, w, unit, w->rows_from); b.unit == unit; b = next_block(s, w, b))
         for (int panel = w->panel_from; panel < w->panel_to; panel++)
-            for (int row = from; row < to; row++) add_tiles(s, w, &t, row, panel);
-    }
+            add_panel(s, w, &t, in, dout, part, b, panel);
 }
 
 static workplace workplace_of(const tn_op_run *r, const tn_kernel_run *k, int thread) {
     const state *s = k->state;
-    const size_t own = s->read_floats + s->delta_floats;
+    const size_t own = own_floats(s);
     float *memory = (float *)k->scratch + (size_t)thread * own;
-    float *gradients = (float *)k->scratch + (size_t)r->threads * own;
-    workplace w = {.read = memory,
-                   .delta = memory + s->read_floats,
-                   .gradient = gradients,
+    workplace w = {.slab = memory,
+                   .delta = memory + s->slab_floats,
+                   .delta_set = s->delta_floats / (size_t)s->together,
+                   .gradient = (float *)k->scratch + (size_t)r->threads * own,
                    .unit_to = s->units.count,
                    .rows_to = s->groups * s->row_sets,
                    .panel_to = s->panels};
@@ -240,37 +262,48 @@ static workplace workplace_of(const tn_op_run *r, const tn_kernel_run *k, int th
 }
 
 static void clear_tiles(const state *s, const workplace *w) {
-    const size_t panels = (size_t)(w->panel_to - w->panel_from) * s->taps * TILE_FLOATS;
+    const size_t panels =
+        (size_t)(w->panel_to - w->panel_from) * s->tap_tiles * (size_t)TN_OUTER_FLOATS;
     for (int row = w->rows_from; row < w->rows_to; row++)
         memset(tile_at(s, w->gradient, row, w->panel_from, 0), 0, panels * sizeof(float));
 }
 
 /* ---- into the file's order ---- */
 
-/* One filter: (read, kh, kw) += its lanes of all tiles. */
-static void unpack_filter(const state *s, const float *gradients, int row, int within,
-                          float *filter) {
+/* One filter: (read, kh, kw) += the lanes of one tap. */
+static void unpack_lanes(const state *s, const float *lane, int lanes, int channel, int tap,
+                         float *filter) {
     const int kernel = s->y.taps * s->x.taps;
+    float sum[TN_OUTER_PANEL];
+    for (int l = 0; l < lanes; l++) sum[l] = lane[l];
+    for (int o = 1; o < s->owners; o++)
+        for (int l = 0; l < lanes; l++) sum[l] += lane[(size_t)o * s->tiles + l];
+    if (s->source == COLUMNS) { /* (kx, ky, channel) */
+        for (int l = 0, at = channel; l < lanes; l++, at++) {
+            const int pixel = at / s->read, kx = pixel / s->y.taps, ky = pixel % s->y.taps;
+            filter[(at % s->read * s->y.taps + ky) * s->x.taps + kx] += sum[l];
+        }
+    } else if (kernel == 1) {
+        for (int l = 0; l < lanes; l++) filter[channel + l] += sum[l];
+    } else {
+        float *to = filter + (size_t)channel * kernel + tap;
+        for (int l = 0; l < lanes; l++, to += kernel) *to += sum[l];
+    }
+}
+
+static void unpack_filter(const state *s, float *gradients, int row, int within, float *filter) {
     for (int panel = 0; panel < s->panels; panel++)
-        for (int tap = 0; tap < s->taps; tap++) {
-            const float *lane = gradients +
-                                (((size_t)row * s->panels + panel) * s->taps + tap) * TILE_FLOATS +
-                                (size_t)within * TN_PANEL;
-            const int from = panel * TN_PANEL;
-            const int all = (s->wide ? s->x.taps : 1) * s->read;
-            const int lanes = all - from < TN_PANEL ? all - from : TN_PANEL;
-            for (int l = 0; l < lanes; l++) {
-                float sum = lane[l];
-                for (int o = 1; o < s->owners; o++) sum += lane[(size_t)o * s->tiles + l];
-                const int at = from + l; /* wide: (kx, channel) */
-                const int channel = s->wide ? at % s->read : at;
-                const int place = s->wide ? tap * s->x.taps + at / s->read : tap;
-                filter[(size_t)channel * kernel + place] += sum;
-            }
+        for (int i = 0; i < s->tap_tiles; i++) {
+            const tap_tile *tap = &s->tap_tile[i];
+            const float *lane = tile_at(s, gradients, row, panel, i) +
+                                (size_t)within * vectors_of(s, panel, tap) * TN_VECTOR;
+            for (int j = 0; j < tap->taps; j++)
+                unpack_lanes(s, lane + j * TN_VECTOR, lanes_of(s, panel), panel * s->panel_lanes,
+                             tap->tap + j, filter);
         }
 }
 
-static void unpack(const tn_op_run *r, const state *s, const float *gradients) {
+static void unpack(const tn_op_run *r, const state *s, float *gradients) {
     float *grad = r->param[0]->grad;
     const size_t filter = (size_t)s->read * s->y.taps * s->x.taps;
 #pragma omp parallel for schedule(static) num_threads(r->threads)
@@ -282,22 +315,15 @@ static void unpack(const tn_op_run *r, const state *s, const float *gradients) {
 
 static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
     const state *s = k->state;
-    const tn_tensor in = s->pixels ? tn_slab_column(r->in[0]) : r->in[0];
-    const tn_tensor dout = s->pixels ? tn_slab_column(r->dout) : r->dout;
+    const tn_tensor in = s->source == IN_PLACE ? tn_slab_column(r->in[0]) : r->in[0];
+    const tn_tensor dout = s->source == IN_PLACE ? tn_slab_column(r->dout) : r->dout;
 #pragma omp parallel for schedule(static, 1) num_threads(r->threads)
     for (int t = 0; t < r->threads; t++) {
         workplace w = workplace_of(r, k, t);
-        clear_tiles(s, &w);
-        for (int u = w.unit_from; u < w.unit_to; u++) {
-            const tn_slab_part part = tn_slab_part_of(&s->units, u);
-            pack_read(s, &w, &in, part);
-            pack_delta(s, &w, &dout, part);
-            look_ahead(s, &w, &in, &dout, u + 1);
-            add_unit(s, &w, part);
-        }
+        if (w.unit_from == w.unit_to) clear_tiles(s, &w);
+        for (int u = w.unit_from; u < w.unit_to; u++) add_unit(s, &w, &in, &dout, u);
     }
-    unpack(r, s,
-           (const float *)k->scratch + (size_t)r->threads * (s->read_floats + s->delta_floats));
+    unpack(r, s, (float *)k->scratch + (size_t)r->threads * own_floats(s));
     return TN_OK;
 }
 

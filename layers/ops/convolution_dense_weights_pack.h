@@ -1,177 +1,262 @@
-/* What the weight gradient's matrix product reads, laid out for it: the slab of what was read in
- * panels of TN_PANEL channels, what comes down in rows of TN_TILE_ROWS filters; and the next unit's
- * memory, fetched while this one is worked on. */
+/* What the weight gradient's matrix product reads, where it cannot be read in place: the slab of
+ * one panel of channels, or columns of windows; and which of the next unit's memory is fetched
+ * while this one is worked on. */
 #ifndef TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
 #define TN_OPS_CONVOLUTION_DENSE_WEIGHTS_PACK_H
 
-#include "layers/op.h"
-#include "layers/ops/convolution_axis.h"
-#include "layers/ops/dense_slab.h"
-#include "layers/ops/dense_tile.h"
+#include "layers/ops/convolution_dense_weights_layout.h"
 
 #include <string.h>
 
 enum {
     LINE_BYTES = 64,
-    PACKED = 4, /* pixels */
-    COPIED = 8, /* floats of a row set: TN_TILE_ROWS and what fills a vector */
+    LINEAR_BYTES = 512, /* pixels up to here are fetched whole */
+    PACKED = 4,         /* pixels */
 };
 
-_Static_assert((int)COPIED >= (int)TN_TILE_ROWS, "a row set is copied whole");
-
-typedef enum sharing { SHARE_UNITS, SHARE_ROWS, SHARE_PANELS } sharing;
-
-typedef struct state {
-    int groups, read, made; /* channels of one group */
-    bool pixels;            /* 1x1, stride 1, no padding: the batch is one column of pixels */
-    bool wide;              /* lanes run over a kernel row's columns and channels */
-    int taps;               /* tiles of one row and panel: (ky, kx), or ky when wide */
-    int row_sets, panels;   /* of one group */
-    tn_conv_axis y, x;
-    tn_slab_axis slab_y, slab_x;
-    int slab_width;
-    tn_slab_units units;
-    int *row_from; /* first filter of every row set of all groups, and where the last one ends */
-    sharing sharing;
-    int owners;          /* gradients: threads, or 1 */
-    size_t tiles;        /* floats of one gradient */
-    size_t panel_floats; /* of one panel of a unit's slab */
-    size_t read_floats, delta_floats, row_set_floats;
-} state;
-
-/* What the next unit will pack, fetched a few lines with every tile. */
+/* Memory that will be read soon: `lines` lines of each pixel, step bytes apart, or all lines in a
+ * row. With each tile goes one line of as many pixels as it has; `tiles` of them cover all pixels,
+ * the next ones fetch the next line. */
 typedef struct ahead {
-    const char *at, *end;
+    const char *at;
+    ptrdiff_t step, row_step, image_step; /* of a tile's pixels */
+    ptrdiff_t advance;                    /* from tile to tile */
+    int tiles, lines, done;
 } ahead;
 
 /* A thread's own memory, and its share of the work. */
 typedef struct workplace {
-    ahead ahead[2];
-    int lines; /* of each, with one tile */
-    float *read, *delta, *gradient;
+    ahead ahead[2]; /* of what is read, of delta */
+    float *slab, *delta, *gradient;
+    size_t delta_set; /* floats from row set to row set */
     int unit_from, unit_to;
     int rows_from, rows_to;   /* row sets, of all groups */
     int panel_from, panel_to; /* panels, of each group */
 } workplace;
 
-/* One pixel's channels, a panel's worth to each panel in the thread's share. */
-static void pack_pixel(const state *s, const workplace *w, const float *from, float *to) {
-    for (int g = 0; g < s->groups; g++)
-        for (int p = w->panel_from; p < w->panel_to; p++) {
-            const int at = p * TN_PANEL, left = s->read - at;
-            float *lanes = to + ((size_t)g * s->panels + p) * s->panel_floats;
-            const float *channels = from ? from + (size_t)g * s->read + at : NULL;
-            if (channels && left >= TN_PANEL) {
-                memcpy(lanes, channels, TN_PANEL * sizeof(float));
-            } else {
-                const size_t some = channels ? (size_t)left * sizeof(float) : 0;
-                if (some) memcpy(lanes, channels, some);
-                memset((char *)lanes + some, 0, TN_PANEL * sizeof(float) - some);
-            }
-        }
-}
+/* ---- the slab of a panel ---- */
 
-static void pack_row(const state *s, const workplace *w, const tn_tensor *in, const float *row,
-                     float *to) {
-    for (int i = 0; i < s->slab_width; i++) {
-        const int x = tn_slab_source(&s->slab_x, 0, i);
-        const bool inside = row && (unsigned)x < (unsigned)in->w;
-        const float *from = inside ? row + (size_t)x * in->pitch : NULL;
-        if (!s->wide) {
-            pack_pixel(s, w, from, to + (size_t)i * TN_PANEL);
-            continue;
+/* `lanes` channels of `count` neighbouring positions; zeros where there is nothing to read. */
+static void pack_positions(const state *s, const float *from, ptrdiff_t pitch, int count, int lanes,
+                           float *to) {
+    const size_t panel = (size_t)s->panel_lanes;
+    if (!from) {
+        memset(to, 0, (size_t)count * panel * sizeof(float));
+    } else if (lanes == TN_OUTER_PANEL) {
+        for (int i = 0; i < count; i++, from += pitch, to += TN_OUTER_PANEL)
+            for (int v = 0; v < TN_OUTER_PANEL; v += TN_VECTOR)
+                tn_vector_store(to + v, tn_vector_load(from + v));
+    } else if (lanes == TN_VECTOR && panel == TN_VECTOR) {
+        for (int i = 0; i < count; i++, from += pitch, to += TN_VECTOR)
+            tn_vector_store(to, tn_vector_load(from));
+    } else {
+        for (int i = 0; i < count; i++, from += pitch, to += panel) {
+            memcpy(to, from, (size_t)lanes * sizeof(float));
+            memset(to + lanes, 0, (panel - (size_t)lanes) * sizeof(float));
         }
-        for (int c = 0; c < s->read; c++) to[i * s->read + c] = from ? from[c] : 0;
     }
 }
 
-static void pack_read(const state *s, const workplace *w, const tn_tensor *in, tn_slab_part part) {
+/* One row of the slab. `row`: the row of the image that it comes from, at the first of these
+ * channels; NULL in the padding. */
+static void pack_row(const state *s, const tn_tensor *in, const float *row, int lanes, float *to) {
+    const tn_slab_axis *a = &s->slab_x;
+    int i = 0;
+    while (row && i < s->slab_width) {
+        const int x = tn_slab_source(a, 0, i);
+        int count = a->step == a->read_step ? s->slab_width - i : 1;
+        const float *from = NULL;
+        if (x < 0) {
+            if (count > -x) count = -x;
+        } else if (x < in->w) {
+            if (count > in->w - x) count = in->w - x;
+            from = row + (ptrdiff_t)x * in->pitch;
+        }
+        pack_positions(s, from, in->pitch, count, lanes, to + (ptrdiff_t)i * s->panel_lanes);
+        i += count;
+    }
+    if (!row) pack_positions(s, NULL, 0, s->slab_width, lanes, to);
+}
+
+/* lanes channels, from `channel` on, of all that a unit reads. */
+static void pack_slab(const state *s, const tn_tensor *in, tn_slab_part part, int channel,
+                      int lanes, float *to) {
     const int rows = tn_slab_extent(&s->slab_y, part.rows);
-    const size_t row_floats = (size_t)s->slab_width * (s->wide ? s->read : TN_PANEL);
-    float *to = w->read;
+    const size_t row_floats = (size_t)s->slab_width * (size_t)s->panel_lanes;
     for (int n = 0; n < part.images; n++)
         for (int i = 0; i < rows; i++, to += row_floats) {
             const int y = tn_slab_source(&s->slab_y, part.row, i);
             const size_t pixel = ((size_t)(part.image + n) * in->h + (size_t)y) * in->w;
             const bool inside = (unsigned)y < (unsigned)in->h;
-            pack_row(s, w, in, inside ? tn_data(in) + pixel * in->pitch : NULL, to);
+            pack_row(s, in, inside ? tn_data(in) + pixel * in->pitch + channel : NULL, lanes, to);
         }
 }
 
-/* Up to PACKED pixels next to each other: few enough for their lines to stay while set after set
- * takes its filters from them. Whole vectors are copied: the next pixel, or set, overwrites what
- * was too much, and nothing reads it from the last one. */
+/* ---- columns of windows ---- */
+
+/* `count` pixels' channels, to places `column` floats apart. channels is a constant where this is
+ * inlined. */
+TN_INLINE_ALWAYS void copy_channels(const float *from, ptrdiff_t pitch, int count, int channels,
+                                    float *to, ptrdiff_t column) {
+    for (int i = 0; i < count; i++, from += pitch, to += column)
+        memcpy(to, from, (size_t)channels * sizeof(float));
+}
+
+/* One row of the image, as the ky-th pixel of each column; NULL: padding. */
+static void pack_column_row(const state *s, const tn_tensor *in, const float *row, float *to) {
+    static const float zeros[TN_OUTER_PANEL];
+    const tn_slab_axis *a = &s->slab_x;
+    const ptrdiff_t column = s->column_floats;
+    for (int i = 0; i < s->slab_width;) {
+        const int x = tn_slab_source(a, 0, i);
+        int count = a->step == a->read_step ? s->slab_width - i : 1;
+        const float *from = zeros;
+        ptrdiff_t pitch = 0;
+        if (row && x < 0) {
+            if (count > -x) count = -x;
+        } else if (row && x < in->w) {
+            if (count > in->w - x) count = in->w - x;
+            pitch = in->pitch;
+            from = row + x * pitch;
+        }
+        float *at = to + i * column;
+        if (s->read == 3)
+            copy_channels(from, pitch, count, 3, at, column);
+        else if (s->read == 1)
+            copy_channels(from, pitch, count, 1, at, column);
+        else
+            copy_channels(from, pitch, count, s->read, at, column);
+        i += count;
+    }
+}
+
+/* For each row of output pixels, every column of the image that it reads: (column, ky, channel). A
+ * window is some columns in a row, so neighbouring ones share memory. */
+static void pack_columns(const state *s, const tn_tensor *in, tn_slab_part part, float *to) {
+    const ptrdiff_t row_floats = s->slab_width * s->column_floats;
+    for (int n = part.image; n < part.image + part.images; n++)
+        for (int i = part.row; i < part.row + part.rows; i++, to += row_floats)
+            for (int ky = 0; ky < s->y.taps; ky++) {
+                const int y = s->y.read + i * s->y.read_step + ky;
+                const size_t pixel = ((size_t)n * in->h + (size_t)y) * in->w;
+                const bool inside = (unsigned)y < (unsigned)in->h;
+                pack_column_row(s, in, inside ? tn_data(in) + pixel * in->pitch : NULL,
+                                to + ky * s->read);
+            }
+}
+
+/* ---- rows of delta ---- */
+
+/* Some pixels next to each other, PACKED_ROW floats for each row set's pixel: few enough pixels
+ * for their lines to stay while set after set takes its filters from them. What is too much is
+ * read by nobody. */
 static void pack_delta_pixels(const state *s, const workplace *w, const float *from, size_t pitch,
-                              int pixels, float *to) {
-    for (int i = w->rows_from; i < w->rows_to; i++) {
+                              int from_row, int to_row, int pixels, float *to) {
+    for (int i = from_row; i < to_row; i++, to += w->delta_set) {
         const float *rows = from + s->row_from[i];
-        float *set = to + (size_t)i * s->row_set_floats;
-        for (int p = 0; p < pixels; p++, rows += pitch, set += TN_TILE_ROWS)
-            memcpy(set, rows, COPIED * sizeof(float));
+        for (int p = 0; p < pixels; p++, rows += pitch)
+            memcpy(to + (size_t)p * PACKED_ROW, rows, PACKED_ROW * sizeof(float));
     }
 }
 
 /* The same for one pixel near the end of the tensor, where no vector may reach beyond it. */
-static void pack_delta_exactly(const state *s, const workplace *w, const float *from, float *to) {
-    for (int i = w->rows_from; i < w->rows_to; i++)
-        memcpy(to + (size_t)i * s->row_set_floats, from + s->row_from[i],
+static void pack_delta_exactly(const state *s, const workplace *w, const float *from, int from_row,
+                               int to_row, float *to) {
+    for (int i = from_row; i < to_row; i++, to += w->delta_set)
+        memcpy(to, from + s->row_from[i],
                (size_t)(s->row_from[i + 1] - s->row_from[i]) * sizeof(float));
 }
 
-static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout,
-                       tn_slab_part part) {
-    const size_t pixels = (size_t)part.rows * dout->w, pitch = (size_t)dout->pitch;
-    const size_t whole = tn_pixels(dout), tail = (COPIED + pitch - 2) / pitch;
+/* The row sets from..to of a unit. */
+static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout, tn_slab_part part,
+                       int from_row, int to_row) {
+    const size_t pitch = (size_t)dout->pitch;
+    const size_t whole = tn_pixels(dout), tail = (PACKED_ROW + pitch - 2) / pitch;
     const size_t safe = whole > tail ? whole - tail : 0;
     float *to = w->delta;
-    for (int n = 0; n < part.images; n++) {
-        size_t p = ((size_t)(part.image + n) * dout->h + (size_t)part.row) * (size_t)dout->w;
-        const size_t end = p + pixels;
-        while (p < end && p < safe) {
-            const size_t left = (end < safe ? end : safe) - p;
-            const int some = left < PACKED ? (int)left : PACKED;
-            pack_delta_pixels(s, w, tn_data(dout) + p * pitch, pitch, some, to);
-            p += (size_t)some;
-            to += some * TN_TILE_ROWS;
-        }
-        for (; p < end; p++, to += TN_TILE_ROWS)
-            pack_delta_exactly(s, w, tn_data(dout) + p * pitch, to);
+    size_t p = ((size_t)part.image * dout->h + (size_t)part.row) * (size_t)dout->w;
+    const size_t end = p + (size_t)part.images * part.rows * dout->w;
+    while (p < end && p < safe) {
+        const size_t left = (end < safe ? end : safe) - p;
+        const int some = left < PACKED ? (int)left : PACKED;
+        pack_delta_pixels(s, w, tn_data(dout) + p * pitch, pitch, from_row, to_row, some, to);
+        p += (size_t)some;
+        to += some * PACKED_ROW;
     }
+    for (; p < end; p++, to += PACKED_ROW)
+        pack_delta_exactly(s, w, tn_data(dout) + p * pitch, from_row, to_row, to);
 }
 
-/* ---- the next unit ---- */
+/* ---- what comes next ---- */
 
-static void fetch_ahead(workplace *w) {
+/* With the tile t, one more part of what is to be fetched. */
+static void fetch_with(workplace *w, tn_outer_tile *t) {
     for (int i = 0; i < 2; i++) {
         ahead *a = &w->ahead[i];
-        for (int l = 0; l < w->lines && a->at < a->end; l++, a->at += LINE_BYTES)
-            _mm_prefetch(a->at, _MM_HINT_T1);
+        if (a->done >= a->tiles * a->lines) continue;
+        t->ahead =
+            a->at + a->done % a->tiles * a->advance + (ptrdiff_t)(a->done / a->tiles) * LINE_BYTES;
+        t->ahead_step = a->step;
+        t->ahead_row_step = a->row_step;
+        t->ahead_image_step = a->image_step;
+        a->done++;
+        return;
     }
+    t->ahead = (const char *)t->made;
+    t->ahead_step = t->ahead_row_step = t->ahead_image_step = 0;
 }
 
-/* The bytes from the first pixel to the last that a part reads of a tensor. */
-static ahead ahead_of(const tn_tensor *t, int image, int images, int row, int rows) {
-    const int from = row < 0 ? 0 : row, to = row + rows < t->h ? row + rows : t->h;
-    const size_t first = ((size_t)image * t->h + (size_t)from) * t->w;
-    const size_t end = ((size_t)(image + images - 1) * t->h + (size_t)to) * t->w;
-    const float *data = tn_data(t);
-    return (ahead){(const char *)(data + first * t->pitch), (const char *)(data + end * t->pitch)};
+/* Floats from..to of `pixels` neighbouring pixels, by tiles of part's shape. */
+static ahead ahead_of(const state *s, const tn_tensor *t, size_t first, size_t pixels, int from,
+                      int to, tn_slab_part part) {
+    const ptrdiff_t pitch = t->pitch * (ptrdiff_t)sizeof(float), width = s->x.count;
+    const ptrdiff_t steps = (ptrdiff_t)part.images * part.rows * width;
+    const ptrdiff_t bytes = (to - from) * (ptrdiff_t)sizeof(float);
+    ahead a = {.at = (const char *)(tn_data(t) + first * (size_t)t->pitch + from), .step = pitch};
+    a.tiles = (int)(((ptrdiff_t)pixels + steps - 1) / steps);
+    a.lines = (int)((bytes + LINE_BYTES - 1) / LINE_BYTES);
+    if (bytes == pitch && bytes <= LINEAR_BYTES) {
+        a.step = LINE_BYTES;
+        a.tiles = (int)(((ptrdiff_t)pixels * pitch / LINE_BYTES + steps - 1) / steps);
+        a.lines = 1;
+    }
+    a.row_step = width * a.step;
+    a.image_step = part.rows * a.row_step;
+    a.advance = steps * a.step;
+    return a;
 }
 
-/* Only where threads share units: else most of what lies there is another's. */
-static void look_ahead(const state *s, workplace *w, const tn_tensor *in, const tn_tensor *dout,
-                       int unit) {
-    w->lines = 0;
-    if (s->sharing != SHARE_UNITS || unit >= w->unit_to) return;
+/* delta of the row sets from..to of a unit, while one of part's shape is worked on. */
+static void look_ahead_rows(const state *s, workplace *w, const tn_tensor *dout, int unit, int from,
+                            int to, tn_slab_part part) {
     const tn_slab_part p = tn_slab_part_of(&s->units, unit);
-    const int tiles = s->groups * s->row_sets * s->panels;
-    w->ahead[0] = ahead_of(in, p.image, p.images, tn_slab_source(&s->slab_y, p.row, 0),
-                           tn_slab_extent(&s->slab_y, p.rows));
-    w->ahead[1] = ahead_of(dout, p.image, p.images, p.row, p.rows);
-    for (int i = 0; i < 2; i++) {
-        const ptrdiff_t lines = (w->ahead[i].end - w->ahead[i].at) / LINE_BYTES;
-        if (w->lines < lines / tiles + 1) w->lines = (int)(lines / tiles) + 1;
-    }
+    const size_t first = ((size_t)p.image * dout->h + (size_t)p.row) * dout->w;
+    const size_t pixels = (size_t)p.images * p.rows * dout->w;
+    w->ahead[1] = ahead_of(s, dout, first, pixels, s->row_from[from], s->row_from[to], part);
+}
+
+/* Channels from..to of what a unit reads, but for what the band before it has read already. */
+static void look_ahead_read(const state *s, workplace *w, const tn_tensor *in, int unit, int from,
+                            int to, tn_slab_part part) {
+    const tn_slab_part p = tn_slab_part_of(&s->units, unit);
+    const tn_slab_axis *a = &s->slab_y;
+    int y = a->first + p.row * a->read_step, rows = p.images > 1 ? in->h : p.rows * a->read_step;
+    if (p.row > 0) y += a->reach - a->step;
+    if (y < 0) y = 0;
+    if (rows > in->h - y) rows = in->h - y;
+    w->ahead[0] = (ahead){0};
+    if (rows <= 0) return;
+    const size_t first = ((size_t)p.image * in->h + (size_t)y) * in->w;
+    const size_t pixels = ((size_t)(p.images - 1) * in->h + (size_t)rows) * in->w;
+    w->ahead[0] = ahead_of(s, in, first, pixels, from, to, part);
+    if (s->slab_x.step == s->slab_x.read_step && a->step == a->read_step) return;
+    /* Gaps between windows are left out. */
+    const ptrdiff_t pitch = in->pitch * (ptrdiff_t)sizeof(float);
+    w->ahead[0].tiles = 1;
+    w->ahead[0].lines = ((to - from) * (int)sizeof(float) + LINE_BYTES - 1) / LINE_BYTES;
+    w->ahead[0].step = s->slab_x.read_step * pitch;
+    w->ahead[0].row_step = a->read_step * in->w * pitch;
+    w->ahead[0].image_step = (ptrdiff_t)in->h * in->w * pitch;
 }
 
 #endif

@@ -19,12 +19,20 @@ extern const tn_kernel tn_convolution_forward_avx512, tn_convolution_backward_da
 extern const tn_kernel tn_convolution_forward_avx2, tn_convolution_forward_avx2_any;
 extern const tn_kernel tn_convolution_backward_data_avx2, tn_convolution_backward_data_avx2_any;
 extern const tn_kernel tn_convolution_backward_params_avx2, tn_convolution_backward_params_avx2_any;
+extern const tn_kernel tn_convolution_backward_params_avx512;
 /* Dense ones, and groups of whole vectors. */
 extern const tn_kernel tn_convolution_forward_dense_avx2, tn_convolution_forward_dense_avx512;
 extern const tn_kernel tn_convolution_backward_data_dense_avx2,
     tn_convolution_backward_data_dense_avx512;
 extern const tn_kernel tn_convolution_backward_params_dense_avx2,
     tn_convolution_backward_params_dense_avx512;
+/* Of bf16: four or eight channels a group. */
+extern const tn_kernel tn_convolution_forward_narrow_bf16, tn_convolution_backward_data_narrow_bf16;
+extern const tn_kernel tn_convolution_backward_params_narrow_bf16;
+/* Of bf16, dense ones and groups of whole vectors; _any as above. */
+extern const tn_kernel tn_convolution_forward_bf16_any;
+extern const tn_kernel tn_convolution_backward_data_bf16, tn_convolution_backward_data_bf16_any;
+extern const tn_kernel tn_convolution_backward_params_bf16, tn_convolution_backward_params_bf16_any;
 #else
 #define TN_CONVOLUTION_AVX2 0
 #endif
@@ -44,6 +52,8 @@ extern const tn_kernel tn_convolution_backward_params_cuda;
 extern const tn_kernel tn_convolution_forward_onednn;
 extern const tn_kernel tn_convolution_backward_data_onednn;
 extern const tn_kernel tn_convolution_backward_params_onednn;
+/* In 8 bits, where r->quantisation allows it and it is the faster one. */
+extern const tn_kernel tn_convolution_forward_int8;
 #endif
 
 #ifdef __cplusplus

@@ -1,11 +1,15 @@
-/* The two inner products that dense convolutions come down to, in registers.
+/* The inner product that dense convolutions come down to, in registers.
  *
- * dense tile:  made[row][lane] (+)= sum over d of read[row][d] * weights[d][lane]
- * outer tile:  made[row][lane]  += sum over pixels of delta[pixel][row] * read[pixel][lane]
+ * made[row][lane] (+)= sum over d of read[row][d] * weights[d][lane]
  *
- * A tile is up to TN_TILE_ROWS rows by a panel of TN_PANEL lanes, two vectors: the sums and one
- * pair of vectors fill the registers, and each step of either product is one FMA a sum, with fewer
- * loads than the processor does beside them. Panels of weights are zero beyond the last filter. */
+ * A tile is some rows by a panel of TN_PANEL lanes, two vectors: the sums, one pair of vectors of
+ * weights and one number of a row fill the registers. A step is one FMA a sum and fewer loads than
+ * the processor does beside them. Panels of weights are zero beyond the last filter.
+ *
+ * Rows come in segments: within one they lie equally far apart, so a few registers address all of
+ * them. AVX-512 has sums for 14 rows, more than there are registers for pointers: two segments of
+ * seven (rows of maps are mostly multiples of seven). AVX2 has sums for six: each row may lie
+ * anywhere. */
 #ifndef TN_OPS_DENSE_TILE_H
 #define TN_OPS_DENSE_TILE_H
 
@@ -13,133 +17,201 @@
 
 #include <stddef.h>
 
+enum { TN_PANEL = 2 * TN_VECTOR, TN_LINE = 16 /* floats of a cache line */ };
 #ifdef __AVX512F__
-#define TN_TILE_MOST_ROWS 8
+enum { TN_SEGMENTS = 2, TN_SEGMENT_ROWS = 7 };
 #else
-#define TN_TILE_MOST_ROWS 6
+enum { TN_SEGMENTS = 6, TN_SEGMENT_ROWS = 1 };
 #endif
 
-enum { TN_PANEL = 2 * TN_VECTOR, TN_TILE_ROWS = TN_TILE_MOST_ROWS };
-
-/* Part of a sum: `depth` floats in a row, from `at` on, relative to a row's own place. */
+/* Part of a sum: `depth` floats in a row, from `at` on, relative to a row's own place, and what
+ * they are multiplied by, relative to the tile's weights. */
 typedef struct tn_tile_piece {
-    ptrdiff_t at;
-    ptrdiff_t depth;
+    ptrdiff_t at, depth, weights;
 } tn_tile_piece;
 
+/* Memory that will be wanted, brought into the second-level cache bit by bit: `left` cache lines,
+ * in runs of `run` that begin `step` bytes after each other. */
+typedef struct tn_fetch {
+    const char *at;
+    long left;
+    int run, in_run;
+    ptrdiff_t step;
+    int rate, due; /* lines at every TN_LINE steps of a tile, and what is owed of them: of 256 */
+} tn_fetch;
+
+TN_INLINE_ALWAYS void tn_fetch_some(tn_fetch *f) {
+    int due = f->due + f->rate;
+    for (; due >= 256 && f->left > 0; due -= 256, f->left--) {
+        _mm_prefetch(f->at + (ptrdiff_t)f->in_run * 64, _MM_HINT_T1);
+        if (++f->in_run < f->run) continue;
+        f->in_run = 0;
+        f->at += f->step;
+    }
+    f->due = due & 255;
+}
+
 typedef struct tn_dense_tile {
-    const float *read[TN_TILE_ROWS];
-    float *made[TN_TILE_ROWS];
+    const float *read[TN_SEGMENTS]; /* where a segment's first row begins */
+    float *made[TN_SEGMENTS];
+    ptrdiff_t read_step, made_step; /* from row to row of a segment */
     const tn_tile_piece *piece;
     int pieces;
-    const float *weights; /* (depth of all pieces, TN_PANEL) */
-    ptrdiff_t ahead;      /* from here to what the next tile reads */
-    const float *next;    /* weights of the next panel, as much as this tile fetches ahead */
-    bool add;             /* to what made holds */
-    bool streams;         /* made is aligned and nobody reads it soon */
+    const float *weights;         /* (depth, TN_PANEL) */
+    ptrdiff_t ahead[TN_SEGMENTS]; /* from here to what the next tile reads */
+    tn_fetch *next, *next_read;   /* weights, and what is read, that are wanted soon */
+    bool add;                     /* to what made holds */
+    bool streams;                 /* made is aligned and nobody reads it soon */
 } tn_dense_tile;
 
-/* One step along the depth. rows and vectors are constants where these are inlined. */
-TN_INLINE_ALWAYS void tn_dense_step(tn_vector (*sum)[2], const float *const *from, ptrdiff_t d,
-                                    const float *w, int rows, int vectors) {
+/* ---- rows of a segment ---- */
+
+#ifdef __AVX512F__
+/* Steps between rows in bytes. Left to itself gcc would keep a pointer a row, and spill most. */
+typedef struct tn_row_steps {
+    ptrdiff_t one, three, five;
+} tn_row_steps;
+
+TN_INLINE_ALWAYS tn_row_steps tn_row_steps_of(ptrdiff_t floats) {
+    tn_row_steps s = {floats * 4, floats * 12, floats * 20};
+    __asm__("" : "+r"(s.one), "+r"(s.three), "+r"(s.five));
+    return s;
+}
+
+#define TN_AT_ROW_0      "(%1)"
+#define TN_AT_ROW_1      "(%1,%2,1)"
+#define TN_AT_ROW_2      "(%1,%2,2)"
+#define TN_AT_ROW_3      "(%1,%3,1)"
+#define TN_AT_ROW_4      "(%1,%2,4)"
+#define TN_AT_ROW_5      "(%1,%4,1)"
+#define TN_AT_ROW_6      "(%1,%3,2)"
+#define TN_ROW_CASES(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+
+/* Its first number in every lane. */
+TN_INLINE_ALWAYS tn_vector tn_row_all(const float *base, const tn_row_steps *s, int row) {
+    tn_vector x = tn_vector_zero();
+#define TN_ROW_ALL(i)                                                                              \
+    case i:                                                                                        \
+        __asm__("vbroadcastss " TN_AT_ROW_##i ", %0"                                               \
+                : "=v"(x)                                                                          \
+                : "r"(base), "r"(s->one), "r"(s->three), "r"(s->five),                             \
+                  "m"(*(const float(*)[])base));                                                   \
+        break;
+    switch (row) { TN_ROW_CASES(TN_ROW_ALL) }
+#undef TN_ROW_ALL
+    return x;
+}
+
+#else
+typedef struct tn_row_steps {
+    ptrdiff_t one;
+} tn_row_steps;
+TN_INLINE_ALWAYS tn_row_steps tn_row_steps_of(ptrdiff_t floats) {
+    return (tn_row_steps){floats};
+}
+TN_INLINE_ALWAYS tn_vector tn_row_all(const float *base, const tn_row_steps *s, int row) {
+    return tn_vector_all(base[row * s->one]);
+}
+#endif
+
+/* ---- tiles: segments, rows and vectors are constants where these are inlined ---- */
+
+typedef tn_vector tn_tile_sum[TN_SEGMENT_ROWS][2];
+
+/* One step along the depth. */
+TN_INLINE_ALWAYS void tn_dense_step(tn_tile_sum *sum, const float *const *from,
+                                    const tn_row_steps *steps, ptrdiff_t d, const float *w,
+                                    int segments, int rows, int vectors) {
     const tn_vector w0 = tn_vector_load(w);
     const tn_vector w1 = vectors > 1 ? tn_vector_load(w + TN_VECTOR) : w0;
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) {
-        const tn_vector x = tn_vector_all(from[i][d]);
-        sum[i][0] = tn_vector_fma(x, w0, sum[i][0]);
-        if (vectors > 1) sum[i][1] = tn_vector_fma(x, w1, sum[i][1]);
-    }
+    for (int s = 0; s < segments; s++)
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            const tn_vector x = tn_row_all(from[s] + d, steps, i);
+            sum[s][i][0] = tn_vector_fma(x, w0, sum[s][i][0]);
+            if (vectors > 1) sum[s][i][1] = tn_vector_fma(x, w1, sum[s][i][1]);
+        }
 }
 
-TN_INLINE_ALWAYS void tn_dense_put(const tn_dense_tile *t, tn_vector (*sum)[2], int rows,
+TN_INLINE_ALWAYS void tn_dense_put(const tn_dense_tile *t, tn_tile_sum *sum, int segments, int rows,
                                    int vectors) {
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
+    for (int s = 0; s < segments; s++) {
+        float *to = t->made[s];
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++, to += t->made_step)
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            float *to = t->made[i] + v * TN_VECTOR;
-            if (t->add)
-                tn_vector_store(to, tn_vector_add(sum[i][v], tn_vector_load(to)));
-            else if (t->streams)
-                tn_vector_stream(to, sum[i][v]);
-            else
-                tn_vector_store(to, sum[i][v]);
-        }
+            for (int v = 0; v < vectors; v++) {
+                float *at = to + v * TN_VECTOR;
+                if (t->add)
+                    tn_vector_store(at, tn_vector_add(sum[s][i][v], tn_vector_load(at)));
+                else if (t->streams)
+                    tn_vector_stream(at, sum[s][i][v]);
+                else
+                    tn_vector_store(at, sum[s][i][v]);
+            }
+    }
 }
 
-TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int rows, int vectors) {
-    enum { LINE = 16 }; /* floats of a cache line */
-    tn_vector sum[TN_TILE_ROWS][2];
-    const float *w = t->weights;
-    const float *next = t->next;
-    const ptrdiff_t ahead = t->ahead;
+/* What is made is in place when the sums are. */
+TN_INLINE_ALWAYS void tn_dense_fetch_made(const tn_dense_tile *t, int segments, int rows,
+                                          int vectors) {
+    if (t->streams) return;
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = tn_vector_zero();
-    if (!t->streams) /* what is made is in place when the sums are */
+    for (int s = 0; s < segments; s++) {
+        const float *to = t->made[s];
 #pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) _mm_prefetch((const char *)t->made[i], _MM_HINT_T0);
+        for (int i = 0; i < rows; i++, to += t->made_step)
+#pragma GCC unroll 2
+            for (int l = 0; l < vectors * TN_VECTOR; l += TN_LINE)
+                _mm_prefetch((const char *)(to + l), _MM_HINT_T0);
+    }
+}
+
+/* AVX-512 finds room for what the second-level cache takes between so many sums. */
+TN_INLINE_ALWAYS void tn_dense_fetch_ahead(const tn_dense_tile *t, const float *const *from,
+                                           const tn_row_steps *steps, ptrdiff_t d, int segments,
+                                           int rows) {
+    tn_fetch_some(t->next);
+    if (TN_SEGMENT_ROWS > 1) {
+        tn_fetch_some(t->next_read);
+        return;
+    }
+#pragma GCC unroll 8
+    for (int s = 0; s < segments; s++)
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++)
+            _mm_prefetch((const char *)(from[s] + d + t->ahead[s] + i * steps->one), _MM_HINT_T0);
+}
+
+TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, int rows,
+                                         int vectors) {
+    enum { UNROLL = TN_SEGMENT_ROWS > 1 ? 1 : 4 };
+    tn_vector sum[TN_SEGMENTS][TN_SEGMENT_ROWS][2];
+    const tn_row_steps steps = tn_row_steps_of(t->read_step);
+#pragma GCC unroll 8
+    for (int s = 0; s < segments; s++)
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) sum[s][i][0] = sum[s][i][1] = tn_vector_zero();
+    tn_dense_fetch_made(t, segments, rows, vectors);
     for (int q = 0; q < t->pieces; q++) {
         const ptrdiff_t depth = t->piece[q].depth;
-        const float *from[TN_TILE_ROWS];
+        const float *w = t->weights + t->piece[q].weights;
+        const float *from[TN_SEGMENTS];
 #pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) from[i] = t->read[i] + t->piece[q].at;
+        for (int s = 0; s < segments; s++) from[s] = t->read[s] + t->piece[q].at;
         ptrdiff_t d = 0;
-        for (; d + LINE <= depth; d += LINE) {
-            _mm_prefetch((const char *)next, _MM_HINT_T1);
-            next += LINE;
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; i++)
-                _mm_prefetch((const char *)(from[i] + d + ahead), _MM_HINT_T0);
-#pragma GCC unroll 4
-            for (int e = 0; e < LINE; e++, w += TN_PANEL)
-                tn_dense_step(sum, from, d + e, w, rows, vectors);
+        for (; d + TN_LINE <= depth; d += TN_LINE) {
+            tn_dense_fetch_ahead(t, from, &steps, d, segments, rows);
+#pragma GCC unroll UNROLL
+            for (int e = 0; e < TN_LINE; e++, w += TN_PANEL)
+                tn_dense_step(sum, from, &steps, d + e, w, segments, rows, vectors);
         }
-        for (; d < depth; d++, w += TN_PANEL) tn_dense_step(sum, from, d, w, rows, vectors);
+        for (; d < depth; d++, w += TN_PANEL)
+            tn_dense_step(sum, from, &steps, d, w, segments, rows, vectors);
     }
-    tn_dense_put(t, sum, rows, vectors);
-}
-
-/* Output pixels in rows of equal length. delta lies packed, TN_TILE_ROWS floats a pixel; what the
- * pixels read is `step` floats apart, `row_step` from the first of one row to the next's. */
-typedef struct tn_outer_tile {
-    const float *delta, *read;
-    ptrdiff_t step, row_step, image_step;
-    int images, rows, width; /* of pixels */
-    float *made;             /* (TN_TILE_ROWS, TN_PANEL) */
-} tn_outer_tile;
-
-TN_INLINE_ALWAYS void tn_outer_step(tn_vector (*sum)[2], const float *delta, const float *x,
-                                    int rows, int vectors) {
-    const tn_vector x0 = tn_vector_load(x);
-    const tn_vector x1 = vectors > 1 ? tn_vector_load(x + TN_VECTOR) : x0;
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) {
-        const tn_vector d = tn_vector_all(delta[i]);
-        sum[i][0] = tn_vector_fma(d, x0, sum[i][0]);
-        if (vectors > 1) sum[i][1] = tn_vector_fma(d, x1, sum[i][1]);
-    }
-}
-
-TN_INLINE_ALWAYS void tn_outer_tile_make(const tn_outer_tile *t, int rows, int vectors) {
-    tn_vector sum[TN_TILE_ROWS][2];
-    const float *delta = t->delta;
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++)
-            sum[i][v] = tn_vector_load(t->made + i * TN_PANEL + v * TN_VECTOR);
-    for (int n = 0; n < t->images; n++)
-        for (int y = 0; y < t->rows; y++) {
-            const float *x = t->read + n * t->image_step + y * t->row_step;
-            const float *const end = delta + (ptrdiff_t)t->width * TN_TILE_ROWS;
-#pragma GCC unroll 4
-            for (; delta < end; delta += TN_TILE_ROWS, x += t->step)
-                tn_outer_step(sum, delta, x, rows, vectors);
-        }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++)
-            tn_vector_store(t->made + i * TN_PANEL + v * TN_VECTOR, sum[i][v]);
+    tn_dense_put(t, sum, segments, rows, vectors);
 }
 
 #endif

@@ -10,8 +10,34 @@ tn_status tn_norm_act_prepare(tn_op_run *r) {
                        "batch or map to train",
                        r->op->name);
     }
-    r->save_bytes = tn_norm_save_bytes(x->c);
+    const size_t bytes = tn_norm_save_bytes(x->c);
+    if (r->save_bytes < bytes) r->save_bytes = bytes;
     return TN_OK;
+}
+
+static size_t signs_offset(const tn_op_run *r) {
+    return tn_norm_uses_batch(r) ? tn_norm_save_bytes(r->out.c) : 0;
+}
+
+static size_t signs_bytes(const tn_op_run *r) {
+    return tn_pixels(&r->out) * tn_norm_signs_pitch(r->out.c);
+}
+
+static bool wants_signs(const tn_op_run *r) {
+    const tn_norm_act_attr *a = r->op->attr;
+    const tn_norm_shape shape = tn_norm_shape_of(a->activation);
+    return r->mode != TN_INFER && (shape == TN_SHAPE_RELU || shape == TN_SHAPE_LEAKY) &&
+           (r->op->n_in > 1 || !a->batch_norm);
+}
+
+void tn_norm_act_prepare_signs(tn_op_run *r) {
+    if (wants_signs(r)) r->save_bytes = signs_offset(r) + signs_bytes(r);
+}
+
+uint8_t *tn_norm_signs(const tn_op_run *r) {
+    const size_t offset = signs_offset(r);
+    if (!wants_signs(r) || !r->save || r->save_bytes < offset + signs_bytes(r)) return NULL;
+    return (uint8_t *)r->save + offset;
 }
 
 tn_status tn_norm_act_count(const tn_op_run *r, size_t *count) {
@@ -78,20 +104,18 @@ static tn_status merge(const tn_op *op, const tn_op *reader, tn_arena *arena, tn
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_norm_act_forward_cuda,
-    &tn_norm_act_forward_avx2,
+    &tn_norm_act_forward_cuda,   &tn_norm_act_forward_bf16,
+    &tn_norm_act_forward_avx512, &tn_norm_act_forward_avx2,
 #endif
-    &tn_norm_act_forward_ref,
-    NULL,
+    &tn_norm_act_forward_ref,    NULL,
 };
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_norm_act_backward_cuda,
-    &tn_norm_act_backward_avx2,
+    &tn_norm_act_backward_cuda,   &tn_norm_act_backward_bf16,
+    &tn_norm_act_backward_avx512, &tn_norm_act_backward_avx2,
 #endif
-    &tn_norm_act_backward_ref,
-    NULL,
+    &tn_norm_act_backward_ref,    NULL,
 };
 
 const tn_op_kind tn_op_norm_act = {

@@ -16,8 +16,12 @@ extern "C" {
 extern const tn_kernel tn_norm_act_forward_ref;
 extern const tn_kernel tn_norm_act_backward_ref;
 #ifndef TN_REAL_DOUBLE
+extern const tn_kernel tn_norm_act_forward_avx512;
+extern const tn_kernel tn_norm_act_backward_avx512;
 extern const tn_kernel tn_norm_act_forward_avx2;
 extern const tn_kernel tn_norm_act_backward_avx2;
+extern const tn_kernel tn_norm_act_forward_bf16;
+extern const tn_kernel tn_norm_act_backward_bf16;
 extern const tn_kernel tn_norm_act_forward_cuda;
 extern const tn_kernel tn_norm_act_backward_cuda;
 #endif
@@ -39,6 +43,40 @@ static inline size_t tn_norm_save_bytes(int channels) {
 static inline tn_norm_saved tn_norm_saved_in(void *save, int channels) {
     return (tn_norm_saved){(double *)save, (double *)save + channels};
 }
+
+/* Activations by what their slope takes: of OTHER the scalar function knows it. */
+typedef enum tn_norm_shape {
+    TN_SHAPE_LINEAR,
+    TN_SHAPE_RELU,
+    TN_SHAPE_LEAKY,
+    TN_SHAPE_OTHER,
+} tn_norm_shape;
+
+static inline tn_norm_shape tn_norm_shape_of(tn_activation a) {
+    switch (a) {
+    case TN_LINEAR:
+        return TN_SHAPE_LINEAR;
+    case TN_RELU:
+        return TN_SHAPE_RELU;
+    case TN_RELIE:
+    case TN_LEAKY:
+    case TN_REVLEAKY:
+        return TN_SHAPE_LEAKY;
+    default:
+        return TN_SHAPE_OTHER;
+    }
+}
+
+/* Behind the statistics a forward kernel of the processor leaves signs: one bit a value, set where
+ * the output is above zero; bit c % 8 of byte c / 8 of a pixel's row is channel c. Backward then
+ * has no need to read the output again. Only where in[0] alone, which backward reads anyway, does
+ * not tell the same; and a kernel on the GPU leaves none: r->save_bytes says. */
+static inline size_t tn_norm_signs_pitch(int channels) {
+    return ((size_t)channels + 15) / 16 * 2;
+}
+
+/* The signs of all pixels, or NULL where there are none. */
+uint8_t *tn_norm_signs(const tn_op_run *r);
 
 /* Count, mean and centred sum of squares of a set of values. */
 typedef struct tn_moments {
@@ -76,6 +114,10 @@ static inline bool tn_norm_uses_batch(const tn_op_run *r) {
 /* Every kernel's prepare starts with this: refuses nothing, fails on one value a channel, and asks
  * for r->save. */
 tn_status tn_norm_act_prepare(tn_op_run *r);
+
+/* A forward kernel of the processor goes on with this: asks for room for the signs too, where
+ * backward will want them. */
+void tn_norm_act_prepare_signs(tn_op_run *r);
 
 /* Values a channel that count in this mini-batch: valid samples times h*w. Fails on exactly one,
  * where the variance is unknown; with none (all padding) the running statistics serve. */

@@ -4,6 +4,7 @@
 #include "layers/ops/norm_act_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 /* z = (x - mean) * factor + shift of one channel, before skips and activation. */
 typedef struct affine {
@@ -68,6 +69,24 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     return tn_norm_act_prepare(r);
 }
 
+static tn_status prepare_forward(tn_op_run *r, tn_kernel_run *k) {
+    TN_TRY(prepare(r, k));
+    tn_norm_act_prepare_signs(r);
+    return TN_OK;
+}
+
+/* For backward kernels that do not read the output. */
+static void leave_signs(const tn_op_run *r) {
+    uint8_t *signs = tn_norm_signs(r);
+    const size_t pixels = tn_pixels(&r->out), pitch = tn_norm_signs_pitch(r->out.c);
+    for (size_t p = 0; signs && p < pixels; p++) {
+        const tn_real *y = tn_pixel(&r->out, p);
+        memset(signs + p * pitch, 0, pitch);
+        for (int c = 0; c < r->out.c; c++)
+            signs[p * pitch + c / 8] |= (uint8_t)((y[c] > 0) << c % 8);
+    }
+}
+
 static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     (void)k;
     const tn_norm_act_attr *a = r->op->attr;
@@ -80,6 +99,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
         for (size_t p = 0; p < pixels; p++)
             tn_pixel(&r->out, p)[c] = tn_activate(a->activation, before_activation(r, &f, p, c));
     }
+    leave_signs(r);
     return TN_OK;
 }
 
@@ -131,5 +151,5 @@ static tn_status backward(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
-const tn_kernel tn_norm_act_forward_ref = {"ref", prepare, forward, NULL};
+const tn_kernel tn_norm_act_forward_ref = {"ref", prepare_forward, forward, NULL};
 const tn_kernel tn_norm_act_backward_ref = {"ref", prepare, backward, NULL};

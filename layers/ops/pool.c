@@ -28,20 +28,18 @@ static unsigned keeps(const tn_op *op) {
 
 static const tn_kernel *const forward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_pool_forward_cuda,
-    &tn_pool_forward_avx2,
+    &tn_pool_forward_cuda,   &tn_pool_forward_bf16,
+    &tn_pool_forward_avx512, &tn_pool_forward_avx2,
 #endif
-    &tn_pool_forward_ref,
-    NULL,
+    &tn_pool_forward_ref,    NULL,
 };
 
 static const tn_kernel *const backward[] = {
 #ifndef TN_REAL_DOUBLE
-    &tn_pool_backward_cuda,
-    &tn_pool_backward_avx2,
+    &tn_pool_backward_cuda,   &tn_pool_backward_bf16,
+    &tn_pool_backward_avx512, &tn_pool_backward_avx2,
 #endif
-    &tn_pool_backward_ref,
-    NULL,
+    &tn_pool_backward_ref,    NULL,
 };
 
 const tn_op_kind tn_op_pool = {

@@ -12,8 +12,12 @@ extern "C" {
 extern const tn_kernel tn_pool_forward_ref;
 extern const tn_kernel tn_pool_backward_ref;
 #ifndef TN_REAL_DOUBLE
+extern const tn_kernel tn_pool_forward_avx512;
+extern const tn_kernel tn_pool_backward_avx512;
 extern const tn_kernel tn_pool_forward_avx2;
 extern const tn_kernel tn_pool_backward_avx2;
+extern const tn_kernel tn_pool_forward_bf16;
+extern const tn_kernel tn_pool_backward_bf16;
 extern const tn_kernel tn_pool_forward_cuda;
 extern const tn_kernel tn_pool_backward_cuda;
 #endif

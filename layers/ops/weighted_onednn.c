@@ -1,5 +1,7 @@
 #include "layers/ops/weighted_onednn.h"
 
+#include "layers/device/bfloat16.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,7 @@ typedef struct state {
     size_t packed_bytes, result_at;
     void *packed; /* weights in the primitive's format */
     int threads;
-    bool is_packed;
+    bool is_packed, clears;
     uint64_t version;
     const tn_real *master;
     tn_epilogue epilogue; /* its factor goes into the weights, its shift is the bias */
@@ -179,8 +181,9 @@ static tn_status make_calls(const tn_op_run *r, state *s, tn_pass pass,
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(
         pd, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
     s->packed_bytes = dnnl_memory_desc_get_size(packed);
-    const dnnl_memory_desc_t *const desc[MAX_DATA] = {&shapes->src, packed, &shapes->dst,
-                                                      &shapes->shift};
+    const dnnl_memory_desc_t *const desc[MAX_DATA] = {pass == TN_BACKWARD_DATA ? &shapes->diff_src
+                                                                               : &shapes->src,
+                                                      packed, &shapes->dst, &shapes->shift};
     TN_TRY(check(r, call_make(&s->compute, pd, index[pass], desc), "make the primitive"));
     TN_TRY(make_reorder(r, s, packed, &shapes->master, gradient));
     if (gradient) return TN_OK;
@@ -220,6 +223,7 @@ static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_
     }
     /* The library's plain C++ is slower than ours. */
     if (status == TN_OK && strncmp(implementation(pd), "ref", 3) == 0) status = TN_REFUSED;
+    s->clears = status == TN_OK && !strstr(implementation(pd), "1x1");
     if (status == TN_OK) status = make_calls(r, s, pass, pd, shapes);
     if (pd) dnnl_primitive_desc_destroy(pd);
     return status;
@@ -268,17 +272,33 @@ void tn_weighted_onednn_release(tn_op_run *r, tn_kernel_run *k) {
     k->state = NULL;
 }
 
-static void nhwc(dnnl_memory_desc_t *desc, const tn_tensor *t) {
+dnnl_data_type_t tn_weighted_onednn_type(const tn_tensor *t) {
+    return t->dtype == TN_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+static void nhwc(dnnl_memory_desc_t *desc, const tn_tensor *t, dnnl_data_type_t type) {
     const dnnl_dims_t dims = {t->n, t->c, t->h, t->w};
-    dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, dnnl_nhwc);
+    dnnl_memory_desc_init_by_tag(desc, 4, dims, type, dnnl_nhwc);
+}
+
+void tn_weighted_onednn_weights(const tn_op_run *r, int n_dims, const dnnl_dims_t dims,
+                                dnnl_format_tag_t order, tn_weighted_shapes *shapes) {
+    dnnl_memory_desc_init_by_tag(&shapes->weights, n_dims, dims, tn_weighted_onednn_type(&r->in[0]),
+                                 dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&shapes->diff_weights, n_dims, dims, dnnl_f32,
+                                 dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&shapes->master, n_dims, dims, dnnl_f32, order);
 }
 
 tn_status tn_weighted_onednn_activations(const tn_op_run *r, tn_weighted_shapes *shapes) {
     if (!tn_is_dense(&r->in[0]) || !tn_is_dense(&r->out)) return TN_REFUSED;
     if (r->din[0].n > 0 && !tn_is_dense(&r->din[0])) return TN_REFUSED;
     if (r->dout.n > 0 && !tn_is_dense(&r->dout)) return TN_REFUSED;
-    nhwc(&shapes->src, &r->in[0]);
-    nhwc(&shapes->dst, &r->out);
+    nhwc(&shapes->src, &r->in[0], tn_weighted_onednn_type(&r->in[0]));
+    nhwc(&shapes->dst, &r->out, tn_weighted_onednn_type(&r->out));
+    /* What is added to what is there is rounded once, as their sum. */
+    shapes->diff_src = shapes->src;
+    if (r->accumulate[0]) nhwc(&shapes->diff_src, &r->in[0], dnnl_f32);
     return TN_OK;
 }
 
@@ -322,22 +342,33 @@ tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k) {
     return check(r, status, "run forward");
 }
 
+static void add(const tn_tensor *to, const float *sum, int threads) {
+    const size_t count = tn_elements(to);
+    if (to->dtype == TN_BF16) {
+        tn_bf16 *const at = to->data;
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+        for (size_t i = 0; i < count; i++)
+            at[i] = tn_bf16_from_float(tn_bf16_to_float(at[i]) + sum[i]);
+        return;
+    }
+    float *const at = to->data;
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < count; i++) at[i] += sum[i];
+}
+
 tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     if (!r->din[0].data) return TN_OK;
-    float *const din = r->din[0].data;
-    float *const to = r->accumulate[0] ? (float *)((char *)k->scratch + s->result_at) : din;
+    void *const din = r->din[0].data;
+    float *const sum = r->accumulate[0] ? (float *)((char *)k->scratch + s->result_at) : NULL;
+    void *const to = sum ? sum : din;
     const int threads = set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
         status = call_run(s, &s->compute, (void *const[MAX_DATA]){to, s->packed, r->dout.data},
                           k->scratch);
     set_threads(threads);
-    if (status == dnnl_success && to != din) {
-        const size_t count = tn_elements(&r->din[0]);
-#pragma omp parallel for simd schedule(static) num_threads(r->threads)
-        for (size_t i = 0; i < count; i++) din[i] += to[i];
-    }
+    if (status == dnnl_success && sum) add(&r->din[0], sum, r->threads);
     return check(r, status, "run backward");
 }
 
@@ -345,6 +376,8 @@ tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     void *gradient = (char *)k->scratch + s->result_at;
     const int threads = set_threads(s->threads);
+    /* Of bf16 the library multiplies what its own rows leave unwritten by zero. */
+    if (r->in[0].dtype == TN_BF16 && s->clears) memset(k->scratch, 0, s->compute.scratchpad_bytes);
     dnnl_status_t status = call_run(
         s, &s->compute, (void *const[MAX_DATA]){r->in[0].data, gradient, r->dout.data}, k->scratch);
     if (status == dnnl_success)

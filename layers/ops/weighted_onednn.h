@@ -18,7 +18,8 @@ extern "C" {
 /* The shapes of one op: activations in nhwc, weights in any format and in the file's order. */
 typedef struct tn_weighted_shapes {
     dnnl_memory_desc_t src, weights, dst, master;
-    dnnl_memory_desc_t shift; /* with an epilogue: one float an output channel */
+    dnnl_memory_desc_t diff_src, diff_weights; /* as the backward passes make them */
+    dnnl_memory_desc_t shift;                  /* with an epilogue: one float an output channel */
 } tn_weighted_shapes;
 
 /* Prepares `pass` for the operation `desc` (dnnl_convolution_desc_t, ...); backward passes need the
@@ -33,7 +34,15 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k);
 tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k);
 void tn_weighted_onednn_release(tn_op_run *r, tn_kernel_run *k);
 
-/* Dense activations of r in nhwc; TN_REFUSED when a pixel's channels are not next to each other. */
+dnnl_data_type_t tn_weighted_onednn_type(const tn_tensor *t);
+
+/* Weights in any format, and in the file's, which is `order`. With activations of bf16 they are
+ * rounded to it; their gradients are fp32. */
+void tn_weighted_onednn_weights(const tn_op_run *r, int n_dims, const dnnl_dims_t dims,
+                                dnnl_format_tag_t order, tn_weighted_shapes *shapes);
+
+/* Dense activations of r in nhwc; TN_REFUSED when a pixel's channels are not
+ * next to each other. */
 tn_status tn_weighted_onednn_activations(const tn_op_run *r, tn_weighted_shapes *shapes);
 
 #ifdef __cplusplus

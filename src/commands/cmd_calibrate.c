@@ -18,7 +18,9 @@ static const char usage[] =
     "learn from (DATA's validation list, or -list), and with -sensitivity chooses the threshold "
     "of\n"
     "the positive class that finds this share of the positives there. Both are kept in\n"
-    "WEIGHTS.json; predict and valid use and name them. Neither may be chosen on images of DATA's\n"
+    "WEIGHTS.json; predict and valid use and name them. With -precision int8 both are fitted to "
+    "those\n"
+    "answers and used for them alone. Neither may be chosen on images of DATA's\n"
     "train= or test= list: that is refused.\n"
     "\n" TN_NOTICE "\n";
 
@@ -158,45 +160,29 @@ static tn_status fit(calibrate *c) {
 
 /* ---- keeping ---- */
 
-static const char *file_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* Weights from elsewhere have no note yet: it then says what DATA and the cfg say. */
-static tn_sidecar new_note(const tn_model *m) {
-    const tn_net_keys *k = &m->net->keys;
-    return (tn_sidecar){.classes = m->classes,
-                        .name = m->names,
-                        .positive = m->positive >= 0 ? m->names[m->positive] : NULL,
-                        .cfg = file_name(m->args.cfg),
-                        .width = k->width,
-                        .height = k->height,
-                        .channels = k->channels,
-                        .preprocess = m->preprocess,
-                        .notice = TN_NOTICE};
-}
-
 static tn_status keep(const calibrate *c) {
     const tn_model *m = &c->model;
     const bool chosen = !isnan(c->sensitivity);
-    tn_sidecar note = m->has_sidecar ? m->sidecar : new_note(m);
-    note.calibrated = true;
+    tn_sidecar note = tn_model_note(m);
+    /* answers in 8 bits have a calibration of their own, which goes when their scales go */
+    tn_calibration *kept = m->quantisation ? &note.int8.calibration : &note.calibration;
+    bool *calibrated = m->quantisation ? &note.int8.calibrated : &note.calibrated;
+    const bool had_threshold = *calibrated && !isnan(kept->threshold);
+    *calibrated = true;
     if (chosen) note.positive = m->names[m->positive];
-    note.calibration = (tn_calibration){.temperature = c->temperature.value,
-                                        .loss_before = c->temperature.loss_before,
-                                        .loss_after = c->temperature.loss_after,
-                                        .list = c->list.path_of_list,
-                                        .images = (double)c->raw.n,
-                                        .threshold = chosen ? c->threshold.value : NAN,
-                                        .wanted_sensitivity = c->sensitivity,
-                                        .sensitivity = c->threshold.sensitivity,
-                                        .specificity = c->threshold.specificity,
-                                        .positives = (double)c->threshold.positives};
-    TN_TRY(tn_file_digest(c->list.path_of_list, &note.calibration.list_digest));
-    TN_TRY(tn_file_digest(m->args.weights, &note.calibration.weights_digest));
-    if (!chosen && m->has_sidecar && m->sidecar.calibrated &&
-        !isnan(m->sidecar.calibration.threshold))
+    *kept = (tn_calibration){.temperature = c->temperature.value,
+                             .loss_before = c->temperature.loss_before,
+                             .loss_after = c->temperature.loss_after,
+                             .list = c->list.path_of_list,
+                             .images = (double)c->raw.n,
+                             .threshold = chosen ? c->threshold.value : NAN,
+                             .wanted_sensitivity = c->sensitivity,
+                             .sensitivity = c->threshold.sensitivity,
+                             .specificity = c->threshold.specificity,
+                             .positives = (double)c->threshold.positives};
+    TN_TRY(tn_file_digest(c->list.path_of_list, &kept->list_digest));
+    TN_TRY(tn_file_digest(m->args.weights, &kept->weights_digest));
+    if (!chosen && had_threshold)
         fprintf(stderr, "the threshold that was kept before is dropped, it was of other scores "
                         "(-sensitivity S chooses one anew)\n");
     return tn_sidecar_write(m->args.weights, &note);

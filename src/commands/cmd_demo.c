@@ -1,4 +1,5 @@
 /* darknet classifier demo: scores drawn into the frames of a video or a camera. */
+#include "src/commands/clock.h"
 #include "src/commands/commands.h"
 #include "src/commands/notice.h"
 #include "src/commands/picture.h"
@@ -107,9 +108,9 @@ static tn_status save(const demo *d, const tn_image *frame, int number) {
 }
 
 static tn_status show(demo *d, tn_image *frame, int number) {
-    const double start = tn_seconds();
+    const double start = tn_clock();
     TN_TRY(classify(d, frame));
-    printf("frame %d (%.1f ms):", number, (tn_seconds() - start) * 1e3);
+    printf("frame %d (%.1f ms):", number, (tn_clock() - start) * 1e3);
     for (int i = 0; i < tn_model_top(&d->model, 0); i++)
         printf(" %s: %.1f%%", d->model.names[d->order[i]],
                100 * (double)d->probability[d->order[i]]);

@@ -1,4 +1,5 @@
 /* darknet classifier predict, darknet classify */
+#include "src/commands/clock.h"
 #include "src/commands/commands.h"
 #include "src/commands/image_paths.h"
 #include "src/commands/notice.h"
@@ -105,9 +106,9 @@ static tn_status predict_batch(predict *p, char *const *path, int n) {
     }
     const int kept = gather(p, n, slots, order);
     if (kept == 0) return TN_OK;
-    const double start = tn_seconds();
+    const double start = tn_clock();
     TN_TRY(tn_ensemble_forward(&p->ensemble, p->run, p->x, kept, p->each, p->probability));
-    tn_answer answer = {.kind = p->plan.kind, .milliseconds = (tn_seconds() - start) * 1e3 / kept};
+    tn_answer answer = {.kind = p->plan.kind, .milliseconds = (tn_clock() - start) * 1e3 / kept};
     for (int i = 0; i < kept; i++) {
         answer.image = path[order[i]];
         answer.probability = p->probability + (size_t)i * (size_t)p->model->classes;

@@ -1,4 +1,5 @@
 /* darknet classifier valid, valid10, validcrop, validfull, validmulti */
+#include "src/commands/clock.h"
 #include "src/commands/commands.h"
 #include "src/commands/notice.h"
 #include "src/commands/valid_report.h"
@@ -61,10 +62,10 @@ static tn_status answer_list(valid *v, const tn_list *list, tn_valid_set *set) {
 
 static tn_status answer_all(valid *v) {
     tn_valid_report *r = &v->report;
-    const double start = tn_seconds();
+    const double start = tn_clock();
     TN_TRY(answer_list(v, &v->list, &r->internal));
     if (r->has_external) TN_TRY(answer_list(v, &v->external, &r->external));
-    r->seconds = tn_seconds() - start;
+    r->seconds = tn_clock() - start;
     return v->probs ? tn_predictions_write(&r->internal.predictions, v->probs) : TN_OK;
 }
 

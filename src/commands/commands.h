@@ -20,6 +20,7 @@ int tn_cmd_validcrop(int argc, char **argv);
 int tn_cmd_validfull(int argc, char **argv);
 int tn_cmd_validmulti(int argc, char **argv);
 int tn_cmd_calibrate(int argc, char **argv); /* classifier calibrate */
+int tn_cmd_quantize(int argc, char **argv);  /* classifier quantize */
 int tn_cmd_compare(int argc, char **argv);   /* classifier compare */
 int tn_cmd_crossval(int argc, char **argv);  /* classifier crossval */
 int tn_cmd_test(int argc, char **argv);

@@ -1,4 +1,5 @@
 /* One fold: trained as `train` does, scored as `valid` does. */
+#include "src/commands/clock.h"
 #include "src/commands/crossval.h"
 #include "src/commands/log_file.h"
 #include "src/commands/score_list.h"
@@ -159,7 +160,7 @@ static tn_status run(tn_crossval *c, tn_crossval_fold *x, const paths *p, int *i
         tidy(c, x, p);
         return TN_OK;
     }
-    const double start = tn_now();
+    const double start = tn_clock();
     TN_TRY(train(c, x, p, interrupted));
     if (*interrupted) return TN_OK;
     TN_TRY(note_training(c, p, x));
@@ -167,7 +168,7 @@ static tn_status run(tn_crossval *c, tn_crossval_fold *x, const paths *p, int *i
     TN_TRY(tn_crossval_mark(c, x));
     tidy(c, x, p);
     fprintf(stderr, "r%d-f%d: done, training loss %.4f after %" PRIu64 " updates, %.0f s\n",
-            x->repeat, x->fold, x->loss, x->updates, tn_now() - start);
+            x->repeat, x->fold, x->loss, x->updates, tn_clock() - start);
     return TN_OK;
 }
 

@@ -1,5 +1,7 @@
 #include "src/commands/device.h"
 
+#include "layers/device/cpu.h"
+#include "layers/ops/int8.h"
 #include "src/commands/options.h"
 
 #include <stdio.h>
@@ -11,6 +13,7 @@ static struct {
     int index[MOST_GPUS], n; /* asked for */
     bool asked, none, opened;
     tn_precision precision;
+    bool int8;
     tn_gpu *gpu[MOST_GPUS];
     int n_open;
 } chosen;
@@ -51,12 +54,27 @@ static tn_status read_list(const char *flag, const char *list) {
 }
 
 static tn_status read_precision(const char *flag, const char *text) {
+    chosen.int8 = strcmp(text, "int8") == 0;
+    if (chosen.int8) return TN_OK;
     for (tn_precision p = TN_PRECISION_FP32; p <= TN_PRECISION_BF16; p++) {
         if (strcmp(text, tn_precision_name(p)) != 0) continue;
         chosen.precision = p;
         return TN_OK;
     }
-    return tn_fail("%s: expected one of fp32|tf32|bf16, found \"%s\"", flag, text);
+    return tn_fail("%s: expected one of fp32|tf32|bf16|int8, found \"%s\"", flag, text);
+}
+
+/* Bytes are the processor's alone: a GPU that nobody asked for is left alone. */
+static tn_status settle_int8(void) {
+    if (chosen.asked && !chosen.none)
+        return tn_fail("-precision int8: the processor computes so, GPUs do not; %s", way_out);
+    if (!tn_int8_runs_here())
+        return tn_fail("-precision int8: %s",
+                       TN_DNNL ? "this processor does not multiply bytes (no AVX512_VNNI)"
+                               : "this program was built without oneDNN, which computes so");
+    chosen.precision = TN_PRECISION_FP32;
+    chosen.none = true;
+    return TN_OK;
 }
 
 static tn_status take_flags(int *argc, char **argv) {
@@ -72,7 +90,7 @@ static tn_status take_flags(int *argc, char **argv) {
             argv[kept++] = argv[i];
         } else if (i + 1 == *argc) {
             return names_gpu ? tn_fail("%s needs a value: the GPU's number, -1 for none", argv[i])
-                             : tn_fail("%s needs a value: fp32, tf32 or bf16", argv[i]);
+                             : tn_fail("%s needs a value: fp32, tf32, bf16 or int8", argv[i]);
         } else {
             TN_TRY(names_gpu ? read_list(argv[i], argv[i + 1])
                              : read_precision(argv[i], argv[i + 1]));
@@ -82,7 +100,7 @@ static tn_status take_flags(int *argc, char **argv) {
     argv[kept] = NULL;
     *argc = kept;
     chosen.none |= nogpu;
-    return TN_OK;
+    return chosen.int8 ? settle_int8() : TN_OK;
 }
 
 tn_status tn_device_take_flags(int *argc, char **argv) {
@@ -121,10 +139,19 @@ static void open_default(void) {
         fprintf(stderr, "warning: the processor computes: %s\n", tn_error());
 }
 
+tn_status tn_device_check_processor(void) {
+    if (chosen.precision == TN_PRECISION_TF32)
+        return tn_fail("-precision tf32: the processor computes in fp32 or bf16; it takes a GPU");
+    if (chosen.precision == TN_PRECISION_BF16 && !tn_cpu_has_bf16())
+        return tn_fail("-precision bf16: it takes a processor that multiplies bf16 (AVX512_BF16: "
+                       "AMD from Zen 4, Intel from Cooper Lake on) or a GPU; this one, %s, is "
+                       "faster and more exact in fp32: leave -precision out",
+                       tn_cpu_describe());
+    return TN_OK;
+}
+
 static tn_status check_precision(void) {
-    if (chosen.n_open == 0 && chosen.precision != TN_PRECISION_FP32)
-        return tn_fail("-precision %s: the processor computes in fp32 alone; it takes a GPU",
-                       tn_precision_name(chosen.precision));
+    if (chosen.n_open == 0) TN_TRY(tn_device_check_processor());
     for (int i = 0; i < chosen.n_open; i++)
         TN_TRY(tn_gpu_check_precision(chosen.gpu[i], chosen.precision));
     return TN_OK;
@@ -145,6 +172,10 @@ tn_status tn_device_use(tn_gpu *const **gpu, int *n) {
 
 tn_precision tn_device_precision(void) {
     return chosen.precision;
+}
+
+bool tn_device_int8(void) {
+    return chosen.int8;
 }
 
 tn_status tn_device_first(tn_gpu **gpu) {

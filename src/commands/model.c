@@ -1,7 +1,9 @@
 #include "src/commands/model.h"
 
 #include "layers/device/cpu.h"
+#include "layers/ops/convolution.h"
 #include "src/commands/device.h"
+#include "src/commands/notice.h"
 #include "src/data/files.h"
 #include "src/data/text.h"
 #include "src/eval/calibration.h"
@@ -10,7 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const tn_model_engine *engine; /* NULL: our own replicas */
@@ -26,12 +27,6 @@ bool tn_model_is_foreign(void) {
 void tn_model_options_free(tn_model_options *options) {
     tn_texts_free(&options->net);
     tn_arguments_free(&options->arguments);
-}
-
-double tn_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void warn_line(void *user, const char *text) {
@@ -141,20 +136,58 @@ static tn_status choose_names(tn_model *m) {
     return find_positive(m);
 }
 
-/* A temperature fitted to other weights says nothing of these. */
+/* A temperature fitted to other weights, or to answers in another precision, says nothing of these.
+ */
 static tn_status choose_temperature(tn_model *m) {
     uint64_t digest;
+    const tn_sidecar *s = &m->sidecar;
     m->temperature = 1;
-    if (!m->has_sidecar || !m->sidecar.calibrated) return TN_OK;
+    if (!m->has_sidecar || !(tn_device_int8() ? s->int8.calibrated : s->calibrated)) return TN_OK;
+    const tn_calibration *c = tn_device_int8() ? &s->int8.calibration : &s->calibration;
     TN_TRY(tn_file_digest(m->args.weights, &digest));
-    m->calibrated = digest == m->sidecar.calibration.weights_digest;
+    m->calibrated = digest == c->weights_digest;
+    m->calibration = m->calibrated ? c : NULL;
     if (m->calibrated)
-        m->temperature = m->sidecar.calibration.temperature;
+        m->temperature = c->temperature;
     else
         fprintf(stderr,
                 "warning: the calibration in %s.json was fitted to other weights than %s holds: it "
                 "is left out\n",
                 m->args.weights, m->args.weights);
+    return TN_OK;
+}
+
+static tn_status place_scale(tn_model *m, int i) {
+    const tn_sidecar_int8 *q = &m->sidecar.int8;
+    const tn_plan *plan = &m->net->plan;
+    for (int k = 0; k < plan->n_ops; k++) {
+        if (plan->op[k].kind != &tn_op_convolution || strcmp(plan->op[k].name, q->op[i]) != 0)
+            continue;
+        m->quantisation[k] = q->scale[i];
+        return TN_OK;
+    }
+    return tn_fail("%s.json has a scale for the convolution %s, but %s has no such one",
+                   m->args.weights, q->op[i], m->args.cfg);
+}
+
+/* The scales for -precision int8: of these very weights, or none. */
+static tn_status choose_scales(tn_model *m) {
+    const tn_sidecar_int8 *q = &m->sidecar.int8;
+    uint64_t digest;
+    if (!tn_device_int8()) return TN_OK;
+    if (engine) return tn_fail("-precision int8: the host computes in its own way; ./darknet can");
+    if (!m->has_sidecar || q->n == 0)
+        return tn_fail("-precision int8: %s.json holds no scales for it: `darknet classifier "
+                       "quantize [DATA] %s %s` chooses them",
+                       m->args.weights, m->args.cfg, m->args.weights);
+    TN_TRY(tn_file_digest(m->args.weights, &digest));
+    if (digest != q->weights_digest)
+        return tn_fail("-precision int8: the scales in %s.json are of other weights than %s holds: "
+                       "`darknet classifier quantize` chooses them anew",
+                       m->args.weights, m->args.weights);
+    m->quantisation = calloc((size_t)m->net->plan.n_ops, sizeof *m->quantisation);
+    if (!m->quantisation) return tn_fail("out of memory");
+    for (int i = 0; i < q->n; i++) TN_TRY(place_scale(m, i));
     return TN_OK;
 }
 
@@ -182,6 +215,7 @@ static tn_status open_all(tn_model *m, const tn_model_options *o, tn_model_needs
     TN_TRY(compare_preprocess(m, o));
     TN_TRY(compare_size(m, o));
     TN_TRY(choose_names(m));
+    TN_TRY(choose_scales(m));
     TN_TRY(choose_temperature(m));
     return choose_format(m);
 }
@@ -197,11 +231,31 @@ tn_status tn_model_open(tn_model *m, const tn_model_options *options, tn_model_n
 void tn_model_close(tn_model *m) {
     tn_net_free(m->net);
     free(m->names);
+    free(m->quantisation);
     tn_labels_free(&m->labels);
     tn_labels_free(&m->names_file);
     if (m->has_sidecar) tn_sidecar_free(&m->sidecar);
     if (m->has_data) tn_data_config_free(&m->data);
     *m = (tn_model){0};
+}
+
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+tn_sidecar tn_model_note(const tn_model *m) {
+    const tn_net_keys *k = &m->net->keys;
+    if (m->has_sidecar) return m->sidecar;
+    return (tn_sidecar){.classes = m->classes,
+                        .name = m->names,
+                        .positive = m->positive >= 0 ? m->names[m->positive] : NULL,
+                        .cfg = file_name(m->args.cfg),
+                        .width = k->width,
+                        .height = k->height,
+                        .channels = k->channels,
+                        .preprocess = m->preprocess,
+                        .notice = TN_NOTICE};
 }
 
 /* ---- calibration ---- */
@@ -216,11 +270,14 @@ tn_status tn_file_digest(const char *path, uint64_t *digest) {
 }
 
 double tn_model_threshold(const tn_model *m) {
-    return m->calibrated && m->positive >= 0 ? m->sidecar.calibration.threshold : NAN;
+    return m->calibrated && m->positive >= 0 ? m->calibration->threshold : NAN;
 }
 
 char *tn_model_calibration_text(const tn_model *m) {
-    const tn_calibration *c = &m->sidecar.calibration;
+    const tn_calibration *c = m->calibration;
+    if (!m->calibrated && m->quantisation && m->sidecar.calibrated)
+        return tn_text("uncalibrated: what `calibrate` chose was for answers in fp32, and is not "
+                       "used; calibrate -precision int8 fits these");
     if (!m->calibrated) return tn_text("uncalibrated");
     return tn_text("calibrated (temperature %.4g, fitted on %.0f images of %s)", c->temperature,
                    c->images, c->list);
@@ -228,15 +285,26 @@ char *tn_model_calibration_text(const tn_model *m) {
 
 /* ---- running ---- */
 
+const char *tn_model_precision(const tn_model *m) {
+    return m->quantisation ? "int8" : tn_precision_name(tn_device_precision());
+}
+
 tn_status tn_model_run_create(const tn_model *m, int batch, tn_run **out) {
     const tn_run_options options = {.mode = TN_INFER,
                                     .batch = batch,
                                     .threads = m->threads,
                                     .kernels = m->kernels,
                                     .output = -1,
-                                    .gpu = m->gpu,
-                                    .precision = tn_device_precision()};
-    return tn_run_create(&m->net->plan, m->net->param, &options, out);
+                                    .gpu = m->quantisation ? NULL : m->gpu,
+                                    .precision =
+                                        m->quantisation ? TN_PRECISION_FP32 : tn_device_precision(),
+                                    .quantisation = m->quantisation};
+    TN_TRY(tn_run_create(&m->net->plan, m->net->param, &options, out));
+    if (!m->quantisation || tn_run_int8_ops(*out) > 0) return TN_OK;
+    tn_run_free(*out);
+    *out = NULL;
+    return tn_fail("-precision int8: no convolution of %s computes in 8 bits%s", m->args.cfg,
+                   m->kernels ? " with -kernels" : " here");
 }
 
 static tn_status check_distribution(const tn_model *m, const float *p, int sample) {
@@ -266,14 +334,9 @@ static tn_status forward_foreign(const tn_model *m, const float *x, int n_valid,
     return TN_OK;
 }
 
-tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
-                           float *probability) {
-    if (engine) return forward_foreign(m, x, n_valid, probability);
-    tn_tensor in = tn_run_input(run);
-    const size_t sample = tn_elements(&in) / (size_t)in.n, k = (size_t)m->classes;
-    memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);
-    memset(tn_data(&in) + sample * (size_t)n_valid, 0,
-           sample * (size_t)(in.n - n_valid) * sizeof *x);
+/* Once the replica has its input. */
+static tn_status answer(const tn_model *m, tn_run *run, int n_valid, float *probability) {
+    const size_t k = (size_t)m->classes;
     const tn_step step = {.n_valid = n_valid};
     TN_TRY(tn_run_forward(run, &step));
     const tn_tensor out = tn_run_output(run);
@@ -287,6 +350,24 @@ tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n
         tn_temperature_apply(m->temperature, m->classes, p);
     }
     return TN_OK;
+}
+
+tn_status tn_model_forward(const tn_model *m, tn_run *run, const float *x, int n_valid,
+                           float *probability) {
+    if (engine) return forward_foreign(m, x, n_valid, probability);
+    tn_tensor in = tn_run_input(run);
+    const size_t sample = tn_elements(&in) / (size_t)in.n;
+    memcpy(tn_data(&in), x, sample * (size_t)n_valid * sizeof *x);
+    memset(tn_data(&in) + sample * (size_t)n_valid, 0,
+           sample * (size_t)(in.n - n_valid) * sizeof *x);
+    return answer(m, run, n_valid, probability);
+}
+
+tn_status tn_model_forward_batch(const tn_model *m, tn_run *run, const tn_batch *batch,
+                                 float *probability) {
+    if (!batch->bytes) return tn_model_forward(m, run, batch->x, batch->n_valid, probability);
+    TN_TRY(tn_run_input_bytes(run, batch->bytes, batch->table));
+    return answer(m, run, batch->n_valid, probability);
 }
 
 void tn_model_rank(const float *probability, int classes, int *order) {

@@ -10,6 +10,7 @@
 #include "src/commands/options.h"
 #include "src/data/datafile.h"
 #include "src/data/lists.h"
+#include "src/data/loader.h"
 #include "src/data/preprocess.h"
 #include "src/data/sidecar.h"
 #include "src/net/net.h"
@@ -64,14 +65,18 @@ typedef struct tn_model {
     const char *kernels;
     tn_gpu *gpu; /* where replicas run; NULL: on the processor */
     /* What is put on the net's probabilities (tn_temperature_apply); 1 when WEIGHTS.json holds no
-     * calibration for these very weights, and `calibrated` is false then. */
+     * calibration for these very weights and this precision: `calibrated` is false then, and
+     * `calibration` NULL. */
     double temperature;
     bool calibrated;
-    tn_labels names_file; /* what `names` points into without a sidecar */
+    const tn_calibration *calibration;
+    tn_quantisation *quantisation; /* [plan.n_ops] with -precision int8, else NULL */
+    tn_labels names_file;          /* what `names` points into without a sidecar */
 } tn_model;
 
 /* Reads everything named in options->arguments ([DATA] CFG WEIGHTS), checks that it fits together
- * and loads the weights. Warnings go to stderr. Free with tn_model_close, after a failure too. */
+ * and loads the weights. With -precision int8, fails where WEIGHTS.json holds no scales for them.
+ * Warnings go to stderr. Free with tn_model_close, after a failure too. */
 tn_status tn_model_open(tn_model *model, const tn_model_options *options, tn_model_needs needs);
 void tn_model_close(tn_model *model);
 
@@ -84,6 +89,10 @@ typedef struct tn_model_engine {
 void tn_model_use_engine(const tn_model_engine *engine);
 bool tn_model_is_foreign(void); /* whether one is in use */
 
+/* What WEIGHTS.json holds, to be written with additions; of weights from elsewhere, which have
+ * none, what DATA and the cfg say. The model owns what it points to. */
+tn_sidecar tn_model_note(const tn_model *model);
+
 /* A replica for inference. */
 tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);
 
@@ -93,6 +102,11 @@ tn_status tn_model_run_create(const tn_model *model, int batch, tn_run **out);
  * than 1. */
 tn_status tn_model_forward(const tn_model *model, tn_run *run, const float *x, int n_valid,
                            float *probability);
+
+/* The same of a loader's batch, of floats or of bytes (config.bytes: for a model on a GPU alone).
+ */
+tn_status tn_model_forward_batch(const tn_model *model, tn_run *run, const tn_batch *batch,
+                                 float *probability);
 
 /* Classes from the most probable down, the first of equals first: order[classes]. */
 void tn_model_rank(const float *probability, int classes, int *order);
@@ -104,13 +118,14 @@ double tn_model_threshold(const tn_model *model);
  * caller frees it; NULL when memory is out. */
 char *tn_model_calibration_text(const tn_model *model);
 
+/* What the answers are computed in: "fp32", "int8", ... */
+const char *tn_model_precision(const tn_model *model);
+
 /* tn_digest of a file. */
 tn_status tn_file_digest(const char *path, uint64_t *digest);
 
 /* How many classes to show: `asked`, else what DATA's top= says, else all of up to 5. */
 int tn_model_top(const tn_model *model, int asked);
-
-double tn_seconds(void); /* monotonic */
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The answer where a threshold was chosen: the positive class, or the most probable other one. */
 static int answer_at_threshold(const tn_model *m, double threshold, const float *probability) {
@@ -50,7 +51,7 @@ static void print_scores_line(const tn_ensemble *e, const tn_answer *a) {
     free(calibration);
     const double threshold = tn_ensemble_threshold(e);
     if (isnan(threshold)) return;
-    const tn_calibration *c = &m->sidecar.calibration;
+    const tn_calibration *c = m->calibration;
     printf("at the operating threshold: %s (\"%s\" from %.4g on, chosen for a sensitivity of %g on "
            "%s)\n",
            m->names[answer_at_threshold(m, threshold, a->probability)], m->names[m->positive],
@@ -63,6 +64,8 @@ static void print_text(const tn_ensemble *e, const tn_answer *a, const int *orde
     for (int i = 0; i < top; i++)
         printf("%s: %f\n", m->names[order[i]], (double)a->probability[order[i]]);
     printf("input: %s\n", explain(a->kind));
+    if (strcmp(tn_model_precision(m), "fp32") != 0)
+        printf("precision: %s\n", tn_model_precision(m));
     print_members_line(e, a);
     print_scores_line(e, a);
 }
@@ -114,6 +117,7 @@ static tn_status print_json(const tn_ensemble *e, const tn_answer *a, const int 
     bool ok = root && cJSON_AddStringToObject(root, "image", a->image);
     ok = ok && add_classes(root, m, a, order, top);
     ok = ok && cJSON_AddStringToObject(root, "input", tn_picture_kind_name(a->kind));
+    ok = ok && cJSON_AddStringToObject(root, "precision", tn_model_precision(m));
     ok = ok && add_members(root, e, a) && add_calibration(root, e, a);
     ok = ok && add_real(root, "time_ms", a->milliseconds);
     ok = ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);

@@ -124,7 +124,6 @@ void tn_trainer_print_length(tn_trainer *t);
 void tn_trainer_print_result(tn_trainer *t);
 /* Ends an open progress line, so that what follows begins on its own. */
 void tn_trainer_end_line(tn_trainer *t);
-double tn_now(void); /* seconds, monotonic */
 
 #ifdef __cplusplus
 }

@@ -26,10 +26,11 @@ static const char *kind_of(double value) {
     return isnan(value) ? "NaN" : "infinity";
 }
 
-/* Whether an op's output is finite, wherever it lies. */
+/* Whether an op's output is finite, wherever it lies and of whatever type. */
 static tn_status look_at(const tn_op_run *op, int samples, bool *finite, double *what) {
     tn_tensor out = op->out;
-    if (op->gpu) {
+    const bool elsewhere = op->gpu || out.dtype != TN_REAL;
+    if (elsewhere) {
         out.data = malloc(tn_staging_view_bytes(&out) + 1);
         if (!out.data) return tn_fail("out of memory");
         if (tn_staging_view_out(op->gpu, &op->out, out.data, op->op->name) != TN_OK) {
@@ -38,7 +39,7 @@ static tn_status look_at(const tn_op_run *op, int samples, bool *finite, double 
         }
     }
     *finite = is_finite(&out, samples, what);
-    if (op->gpu) free(out.data);
+    if (elsewhere) free(out.data);
     return TN_OK;
 }
 

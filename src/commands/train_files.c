@@ -1,4 +1,5 @@
 /* What a run writes: weights with their notes, the .state file, metrics and chart. */
+#include "src/commands/clock.h"
 #include "src/commands/notice.h"
 #include "src/commands/train.h"
 #include "src/data/sidecar.h"
@@ -119,7 +120,7 @@ tn_status tn_trainer_save_weights(tn_trainer *t, const char *suffix) {
 }
 
 tn_status tn_trainer_save(tn_trainer *t) {
-    double start = tn_now();
+    double start = tn_clock();
     const tn_train_memory memory = tn_trainer_memory(t);
     TN_TRY(tn_replicas_settle(t->replicas, true));
     tn_train_position kept = t->position;
@@ -127,7 +128,7 @@ tn_status tn_trainer_save(tn_trainer *t) {
     tn_status status = tn_train_state_save(t->paths.state, &memory, &t->identity);
     t->position = kept;
     if (status == TN_OK) status = tn_trainer_save_weights(t, "last");
-    t->last_save = tn_now();
+    t->last_save = tn_clock();
     t->save_cost = t->last_save - start;
     return status;
 }
@@ -135,13 +136,13 @@ tn_status tn_trainer_save(tn_trainer *t) {
 /* When epochs are short, pictures are drawn less often than lines are written. A picture that
  * cannot be drawn is no reason to lose a run. */
 static void save_chart(tn_trainer *t, bool must) {
-    double start = tn_now();
+    double start = tn_clock();
     if (!must && start - t->last_chart < t->chart_cost / TN_SAVE_SHARE) return;
     if (tn_chart_save(&t->history, t->paths.base, t->paths.chart_last, t->paths.chart) != TN_OK) {
         tn_trainer_end_line(t);
         fprintf(stderr, "warning: no chart: %s\n", tn_error());
     }
-    t->last_chart = tn_now();
+    t->last_chart = tn_clock();
     t->chart_cost = t->last_chart - start;
 }
 

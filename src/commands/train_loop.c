@@ -1,4 +1,5 @@
 /* The loop: updates, epochs, validation, checkpoints, signals. */
+#include "src/commands/clock.h"
 #include "src/commands/train.h"
 
 #include <math.h>
@@ -23,6 +24,7 @@ static tn_status gather(tn_trainer *t, int rank) {
 }
 
 static tn_status feed(tn_run *run, const tn_batch *batch) {
+    if (batch->bytes) return tn_run_input_bytes(run, batch->bytes, batch->table);
     tn_tensor in = tn_run_input(run);
     memcpy(tn_data(&in), batch->x, tn_elements(&in) * sizeof *batch->x);
     return TN_OK;
@@ -167,7 +169,7 @@ static tn_status end_epoch(tn_trainer *t) {
     const double epochs = tn_schedule_epochs(&t->schedule, p->updates);
     const double before = tn_schedule_epochs(&t->schedule, p->updates - 1);
     const bool crossed = floor(epochs) > floor(before);
-    double trained = p->epoch_seconds + tn_now() - t->epoch_started;
+    double trained = p->epoch_seconds + tn_clock() - t->epoch_started;
     tn_epoch_record record = {.epoch = crossed ? floor(epochs) : epochs,
                               .step = p->updates,
                               .images = p->images,
@@ -177,12 +179,12 @@ static tn_status end_epoch(tn_trainer *t) {
                               .valid = tn_summary_none};
     TN_TRY(score_training(t, &record));
     if (validates(t, (uint64_t)epochs)) TN_TRY(validate(t, &record));
-    record.seconds = p->epoch_seconds + tn_now() - t->epoch_started;
+    record.seconds = p->epoch_seconds + tn_clock() - t->epoch_started;
     TN_TRY(tn_history_add(&t->history, &record));
     t->scores.n = 0;
     p->epoch_loss = p->epoch_seconds = 0;
     p->epoch_images = 0;
-    t->epoch_started = tn_now();
+    t->epoch_started = tn_clock();
     tn_trainer_print_epoch(t, &record);
     return tn_trainer_save_reports(t, false);
 }
@@ -236,15 +238,15 @@ static tn_status checkpoint(tn_trainer *t, bool epoch_ended) {
         TN_TRY(tn_trainer_save_weights(t, name));
     }
     if (!epoch_ended && n % LAST_EVERY != 0) return TN_OK;
-    if (tn_now() - t->last_save < t->save_cost / TN_SAVE_SHARE) return TN_OK;
+    if (tn_clock() - t->last_save < t->save_cost / TN_SAVE_SHARE) return TN_OK;
     return tn_trainer_save(t);
 }
 
 static tn_status step_once(tn_trainer *t) {
-    double start = tn_now(), loss = 0;
+    double start = tn_clock(), loss = 0;
     uint64_t first = t->measured_images;
     TN_TRY(tn_trainer_update(t, &loss));
-    double seconds = tn_now() - start;
+    double seconds = tn_clock() - start;
     uint64_t count = ++t->done;
     if (count > WARM || count == t->schedule.total) {
         t->measured_images = first + (uint64_t)t->batch;
@@ -268,7 +270,7 @@ static tn_status finish(tn_trainer *t) {
 tn_status tn_trainer_run(tn_trainer *t, int *interrupted) {
     catch_signals();
     *interrupted = 0;
-    t->started = t->epoch_started = tn_now();
+    t->started = t->epoch_started = tn_clock();
     const uint64_t most = t->options->stop_after ? (uint64_t)t->options->stop_after : UINT64_MAX;
     while (!over(t) && !signalled && t->done < most) TN_TRY(step_once(t));
     tn_trainer_end_line(t);
@@ -282,16 +284,16 @@ tn_status tn_trainer_benchmark_loader(tn_trainer *t) {
     enum { MOST_SECONDS = 10 };
     const tn_batch *batch;
     uint64_t images = 0, epoch = tn_loader_epoch_size(t->loader);
-    double start = tn_now(), warm = start;
+    double start = tn_clock(), warm = start;
     /* one epoch fills the cache, as in a run; then two are measured */
-    for (; images < epoch && tn_now() - start < MOST_SECONDS; images += (uint64_t)batch->n_valid)
+    for (; images < epoch && tn_clock() - start < MOST_SECONDS; images += (uint64_t)batch->n_valid)
         TN_TRY(tn_loader_next(t->loader, &batch));
-    double first = (double)images / (tn_now() - start);
-    warm = tn_now();
-    for (images = 0; images < 2 * epoch && tn_now() - warm < MOST_SECONDS;
+    double first = (double)images / (tn_clock() - start);
+    warm = tn_clock();
+    for (images = 0; images < 2 * epoch && tn_clock() - warm < MOST_SECONDS;
          images += (uint64_t)batch->n_valid)
         TN_TRY(tn_loader_next(t->loader, &batch));
     printf("loader alone: %.1f images/s in the first epoch, %.1f images/s after it\n", first,
-           (double)images / (tn_now() - warm));
+           (double)images / (tn_clock() - warm));
     return TN_OK;
 }

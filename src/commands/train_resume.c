@@ -50,7 +50,8 @@ void tn_trainer_identify(tn_trainer *t) {
         snprintf(id->cpu, sizeof id->cpu, "%d x %s, %s", t->n_gpus, tn_gpu_describe(t->gpu[0]),
                  tn_precision_name(tn_device_precision()));
     else
-        snprintf(id->cpu, sizeof id->cpu, "%s", tn_cpu_describe());
+        snprintf(id->cpu, sizeof id->cpu, "%s%s", tn_cpu_describe(),
+                 tn_device_precision() == TN_PRECISION_BF16 ? ", bf16" : "");
 }
 
 tn_train_memory tn_trainer_memory(tn_trainer *t) {

@@ -112,6 +112,7 @@ static tn_status open_loaders(tn_trainer *t) {
     config.list = &t->valid_list;
     config.augment = NULL;
     config.balanced = false;
+    config.bytes = t->n_gpus > 0;
     config.batch = t->mini_batch < CHECK_BATCH ? t->mini_batch : CHECK_BATCH;
     return tn_loader_open(&config, &t->valid_loader);
 }

@@ -153,7 +153,7 @@ static tn_status assess_threshold(tn_valid_report *r) {
         uint64_t digest;
         if (!e->member[m].calibrated) continue;
         TN_TRY(tn_file_digest(r->internal.list, &digest));
-        r->calibrated_here |= digest == e->member[m].sidecar.calibration.list_digest;
+        r->calibrated_here |= digest == e->member[m].calibration->list_digest;
     }
     if (isnan(threshold)) return TN_OK;
     tn_assess_options o = options_of(r, r->internal.cases.cluster, threshold);

@@ -93,7 +93,7 @@ static bool add_cases(cJSON *object, const tn_valid_report *r, const tn_valid_se
 }
 
 static bool add_operating(cJSON *object, const tn_valid_report *r, const tn_assessment *a) {
-    const tn_calibration *c = &r->model->sidecar.calibration;
+    const tn_calibration *c = r->model->calibration;
     cJSON *o = cJSON_AddObjectToObject(object, "operating_point");
     return o && tn_json_real(o, "threshold", c->threshold) &&
            tn_json_real(o, "wanted_sensitivity", c->wanted_sensitivity) &&
@@ -101,7 +101,7 @@ static bool add_operating(cJSON *object, const tn_valid_report *r, const tn_asse
 }
 
 static bool add_calibration(cJSON *root, const tn_valid_report *r) {
-    const tn_calibration *c = &r->model->sidecar.calibration;
+    const tn_calibration *c = r->model->calibration;
     if (!cJSON_AddBoolToObject(root, "calibrated", tn_ensemble_calibrated(r->ensemble)))
         return false;
     if (!r->model->calibrated || r->ensemble->n > 1) return true;
@@ -191,6 +191,8 @@ static bool fill(cJSON *root, const tn_valid_report *r) {
     ok = ok && cJSON_AddStringToObject(root, "list", s->list);
     ok = ok && add_nets(root, r) && add_disagreement(root, r, s);
     ok = ok && cJSON_AddStringToObject(root, "views", tn_views_name(r->views));
+    /* "precision" is a figure here */
+    ok = ok && cJSON_AddStringToObject(root, "computed_in", tn_model_precision(r->model));
     ok = ok && tn_json_real(root, "seed", (double)r->options->seed);
     ok = ok && tn_json_real(root, "seconds", r->seconds);
     return ok && cJSON_AddStringToObject(root, "notice", TN_NOTICE);

@@ -80,7 +80,7 @@ static void print_operating(const tn_valid_report *r, const tn_assessment *a, FI
                                       TN_FIGURE_ACCURACY,    TN_FIGURE_BALANCED_ACCURACY,
                                       TN_FIGURE_F1,          TN_FIGURE_MCC,
                                       TN_FIGURE_PPV_AT,      TN_FIGURE_NPV_AT};
-    const tn_calibration *c = &r->model->sidecar.calibration;
+    const tn_calibration *c = r->model->calibration;
     char x[32], y[32];
     fprintf(to,
             "\nAt the operating threshold: \"%s\" from %.4g on, chosen for a sensitivity of %g on "
@@ -111,6 +111,8 @@ static void print_members(const tn_valid_report *r, const tn_valid_set *s, FILE 
 static void print_calibration(const tn_valid_report *r, FILE *to) {
     char *text = tn_ensemble_calibration_text(r->ensemble);
     fprintf(to, "scores: %s\n", text ? text : "out of memory");
+    if (strcmp(tn_model_precision(r->model), "fp32") != 0)
+        fprintf(to, "computed in %s\n", tn_model_precision(r->model));
     free(text);
     if (r->calibrated_here)
         fprintf(to, "Temperature and threshold were chosen on this very list: loss, Brier score, "

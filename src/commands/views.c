@@ -33,7 +33,7 @@ static tn_status feed_batches(const pass *p, tn_loader *loader, tn_run *run) {
     for (;;) {
         TN_TRY(tn_loader_next(loader, &batch));
         if (!batch) return TN_OK;
-        TN_TRY(tn_model_forward(p->model, run, batch->x, batch->n_valid, p->probability));
+        TN_TRY(tn_model_forward_batch(p->model, run, batch, p->probability));
         for (int i = 0; i < batch->n_valid; i++)
             TN_TRY(p->receive(p->context, batch->index[i],
                               p->probability + (size_t)i * (size_t)p->model->classes));
@@ -50,6 +50,7 @@ static tn_status run_batches(const pass *p, tn_fit fit) {
                                      .format = m->format,
                                      .batch = batch,
                                      .fit = fit,
+                                     .bytes = m->gpu != NULL,
                                      .threads = m->threads < 8 ? m->threads : 8,
                                      .cache_bytes = 1};
     TN_TRY(tn_loader_open(&config, &loader));

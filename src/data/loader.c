@@ -26,7 +26,9 @@ typedef struct scratch {
 struct tn_loader {
     tn_loader_config config;
     tn_augment augment;
-    size_t sample; /* floats of one sample's x */
+    size_t sample; /* elements of one sample */
+    bool bytes;    /* batches hold them, and no floats */
+    float table[3][256];
     tn_image_cache *cache;
     scratch scratch[MAX_THREADS];
     pthread_t thread[MAX_THREADS];
@@ -80,10 +82,13 @@ static tn_status training_sample(tn_loader *l, uint64_t position, int index, con
     return TN_OK;
 }
 
-static tn_status evaluation_sample(tn_loader *l, int index, float *x, float *truth) {
+/* x or bytes: the other is NULL. */
+static tn_status evaluation_sample(tn_loader *l, int index, float *x, uint8_t *bytes,
+                                   float *truth) {
     tn_image image;
     TN_TRY(tn_image_cache_get(l->cache, index, &image)); /* fitted already */
-    tn_status status = tn_image_to_input(&image, &l->config.format, x);
+    tn_status status = bytes ? tn_image_to_bytes(&image, &l->config.format, bytes)
+                             : tn_image_to_input(&image, &l->config.format, x);
     tn_image_cache_put(l->cache, index, &image);
     tn_truth_fill(l->config.list->label[index], l->config.classes, 0, truth);
     return status;
@@ -110,14 +115,17 @@ static tn_status prepare_image(void *context, tn_image *image) {
 static tn_status fill(tn_loader *l, tn_batch *b, const scratch *s) {
     size_t classes = (size_t)l->config.classes;
     for (int i = 0; i < b->n; i++) {
-        float *x = b->x + (size_t)i * l->sample, *truth = b->truth + (size_t)i * classes;
+        const size_t at = (size_t)i * l->sample;
+        float *x = b->x ? b->x + at : NULL, *truth = b->truth + (size_t)i * classes;
+        uint8_t *bytes = b->bytes ? b->bytes + at : NULL;
         if (i >= b->n_valid) {
-            memset(x, 0, l->sample * sizeof *x);
+            if (x) memset(x, 0, l->sample * sizeof *x);
+            if (bytes) memset(bytes, 0, l->sample);
             memset(truth, 0, classes * sizeof *truth);
         } else if (l->config.augment) {
             TN_TRY(training_sample(l, b->position + (uint64_t)i, b->index[i], s, x, truth));
         } else {
-            TN_TRY(evaluation_sample(l, b->index[i], x, truth));
+            TN_TRY(evaluation_sample(l, b->index[i], x, bytes, truth));
         }
     }
     return TN_OK;
@@ -235,11 +243,16 @@ static tn_status create_slots(tn_loader *l, int threads) {
     for (int i = 0; i < n; i++) {
         tn_batch *b = &l->slots[i].batch;
         b->n = l->config.batch;
-        size_t bytes = (batch * l->sample * sizeof *b->x + 63) / 64 * 64;
-        b->x = aligned_alloc(64, bytes);
+        const size_t each = l->bytes ? 1 : sizeof *b->x;
+        const size_t bytes = (batch * l->sample * each + 63) / 64 * 64;
+        if (l->bytes)
+            b->bytes = aligned_alloc(64, bytes);
+        else
+            b->x = aligned_alloc(64, bytes);
+        b->table = l->bytes ? &l->table[0][0] : NULL;
         b->truth = calloc(batch * classes, sizeof *b->truth);
         b->index = calloc(batch, sizeof *b->index);
-        if (!b->x || !b->truth || !b->index)
+        if ((!b->x && !b->bytes) || !b->truth || !b->index)
             return tn_fail("no memory for batches of %zu images (%zu bytes each)", batch, bytes);
     }
     for (int i = 0; i < threads; i++) {
@@ -255,6 +268,8 @@ static tn_status set_up(tn_loader *l) {
     int threads = c->threads ? c->threads : 1;
     size_t budget = c->cache_bytes ? c->cache_bytes : (size_t)2 << 30;
     l->sample = (size_t)c->format.h * (size_t)c->format.w * (size_t)c->format.c;
+    l->bytes = c->bytes && !c->augment && c->fit != TN_FIT_LETTERBOX;
+    tn_input_table(&c->format, l->table);
     TN_TRY(tn_order_create(c->list->n, c->list->label, c->classes, c->augment != NULL, c->balanced,
                            c->seed, &l->order));
     TN_TRY(tn_image_cache_create(c->list, c->format.c, budget, prepare_image, l, &l->cache));
@@ -340,6 +355,7 @@ void tn_loader_close(tn_loader *l) {
     for (int i = 0; i < l->n_threads; i++) pthread_join(l->thread[i], NULL);
     for (int i = 0; i < l->n_slots; i++) {
         free(l->slots[i].batch.x);
+        free(l->slots[i].batch.bytes);
         free(l->slots[i].batch.truth);
         free(l->slots[i].batch.index);
     }

@@ -30,6 +30,9 @@ typedef struct tn_loader_config {
     bool balanced; /* classes drawn equally often: tn_order_create */
 
     tn_fit fit;
+    /* Evaluation: samples as bytes and a table, for who can take them (tn_run_input_bytes). Fits
+     * that leave a border have no byte for it and give floats all the same. */
+    bool bytes;
 
     int threads;        /* that fill batches; 0: one */
     size_t cache_bytes; /* of decoded images that are kept; 0: 2 GiB */
@@ -40,9 +43,12 @@ typedef struct tn_batch {
     int n;             /* samples there is room for, as configured */
     int n_valid;       /* samples that are there: fewer than n only at the end of an evaluation;
                         * the others' x and truth are zero and their index is -1 */
-    float *x;          /* (n,h,w,c) */
-    float *truth;      /* (n,classes): adds up to 1 each, zeros when unlabelled */
-    int *index;        /* [n] image of the list (when mixed: the one it started from) */
+    float *x;          /* (n,h,w,c); NULL: see bytes */
+    uint8_t *bytes;    /* (n,h,w,c), value v of channel c standing for table[256 * c + v]; NULL:
+                        * see x */
+    const float *table;
+    float *truth; /* (n,classes): adds up to 1 each, zeros when unlabelled */
+    int *index;   /* [n] image of the list (when mixed: the one it started from) */
 } tn_batch;
 
 typedef struct tn_loader tn_loader;

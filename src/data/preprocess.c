@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* Where a span of `side` centred on `centre` starts: inside 0..length when it fits, around it when
  * it does not. */
@@ -92,11 +93,31 @@ tn_status tn_image_fit(const tn_image *image, tn_fit fit, int h, int w, tn_image
     return tn_image_resize(image, h, scaled(image->w, h, image->h), out);
 }
 
-/* What each of the 256 values becomes, per channel. */
-static void fill_table(const tn_input_format *format, float table[3][256]) {
+void tn_input_table(const tn_input_format *format, float table[3][256]) {
     for (int ch = 0; ch < 3; ch++)
         for (int v = 0; v < 256; v++)
             table[ch][v] = ((float)v / 255.0f - format->mean[ch]) / format->std[ch];
+}
+
+/* With as many channels as the format's; to be freed. */
+static tn_status with_channels(const tn_image *image, const tn_input_format *format,
+                               tn_image *out) {
+    TN_TRY(tn_image_copy(image, out));
+    const tn_status status = tn_image_set_channels(out, format->c);
+    if (status != TN_OK) tn_image_free(out);
+    return status;
+}
+
+tn_status tn_image_to_bytes(const tn_image *image, const tn_input_format *format, uint8_t *out) {
+    if (image->h != format->h || image->w != format->w)
+        return tn_fail("image of %d x %d for a net input of %d x %d", image->w, image->h, format->w,
+                       format->h);
+    const size_t bytes = (size_t)format->h * (size_t)format->w * (size_t)format->c;
+    tn_image other = {0};
+    if (image->c != format->c) TN_TRY(with_channels(image, format, &other));
+    memcpy(out, other.data ? other.data : image->data, bytes);
+    tn_image_free(&other);
+    return TN_OK;
 }
 
 tn_status tn_image_to_input(const tn_image *image, const tn_input_format *format, float *out) {
@@ -105,14 +126,13 @@ tn_status tn_image_to_input(const tn_image *image, const tn_input_format *format
                        format->h);
     if (image->c != format->c) {
         tn_image other;
-        TN_TRY(tn_image_copy(image, &other));
-        tn_status status = tn_image_set_channels(&other, format->c);
-        if (status == TN_OK) status = tn_image_to_input(&other, format, out);
+        TN_TRY(with_channels(image, format, &other));
+        const tn_status status = tn_image_to_input(&other, format, out);
         tn_image_free(&other);
         return status;
     }
     float table[3][256];
-    fill_table(format, table);
+    tn_input_table(format, table);
     const int c = format->c, left = (format->w - image->w) / 2, top = (format->h - image->h) / 2;
     for (int y = 0; y < format->h; y++)
         for (int x = 0; x < format->w; x++) {

@@ -44,6 +44,13 @@ typedef enum tn_fit {
  * An image that has the size already is copied bit for bit. */
 tn_status tn_image_fit(const tn_image *image, tn_fit fit, int h, int w, tn_image *out);
 
+/* What each of the 256 values becomes, per channel. */
+void tn_input_table(const tn_input_format *format, float table[3][256]);
+
+/* The values of an image of exactly the format's h x w, dense (h,w,c), channels changed as the
+ * format asks: tn_input_table makes of them what tn_image_to_input does. */
+tn_status tn_image_to_bytes(const tn_image *image, const tn_input_format *format, uint8_t *out);
+
 /* The numbers of an image at most h x w of the format, as dense floats (h,w,c). A smaller image
  * stands in the middle of value 0.5. Channels are changed (grey, RGB) as the format asks. */
 tn_status tn_image_to_input(const tn_image *image, const tn_input_format *format, float *out);

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 1 << 24, MOST_CLASSES = 1 << 16 };
+enum { MOST_BYTES = 1 << 24, MOST_CLASSES = 1 << 16, MOST_SCALES = 1 << 16 };
 
 static char *sidecar_path(const char *weights) {
     size_t size = strlen(weights) + sizeof ".json";
@@ -68,6 +69,30 @@ static bool add_calibration(cJSON *root, const tn_calibration *c) {
     return ok && cJSON_AddNumberToObject(object, "positives", c->positives);
 }
 
+static bool add_int8(cJSON *root, const tn_sidecar_int8 *q) {
+    if (q->n == 0) return true;
+    cJSON *object = cJSON_AddObjectToObject(root, "int8");
+    bool ok = object && cJSON_AddStringToObject(object, "list", q->list);
+    ok = ok && add_digest(object, "list_digest", q->list_digest);
+    ok = ok && add_digest(object, "weights_digest", q->weights_digest);
+    ok = ok && cJSON_AddNumberToObject(object, "images", q->images);
+    ok = ok && cJSON_AddStringToObject(object, "clip", q->clip);
+    if (ok && !isnan(q->mean_change))
+        ok = cJSON_AddNumberToObject(object, "mean_change", q->mean_change) &&
+             cJSON_AddNumberToObject(object, "largest_change", q->largest_change);
+    cJSON *scales = ok ? cJSON_AddArrayToObject(object, "scales") : NULL;
+    for (int i = 0; scales && i < q->n; i++) {
+        cJSON *one = cJSON_CreateObject();
+        ok = one && cJSON_AddItemToArray(scales, one);
+        ok = ok && cJSON_AddStringToObject(one, "op", q->op[i]);
+        ok = ok && cJSON_AddNumberToObject(one, "step", (double)q->scale[i].step);
+        ok = ok && cJSON_AddBoolToObject(one, "signed", q->scale[i].is_signed);
+        if (!ok) return false;
+    }
+    if (!scales || !cJSON_AddBoolToObject(object, "calibrated", q->calibrated)) return false;
+    return !q->calibrated || add_calibration(object, &q->calibration);
+}
+
 static bool fill(cJSON *root, const tn_sidecar *s, char *preprocess) {
     char seed[24];
     snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
@@ -76,6 +101,7 @@ static bool fill(cJSON *root, const tn_sidecar *s, char *preprocess) {
     ok = ok && add_classes(root, s);
     ok = ok && cJSON_AddBoolToObject(root, "calibrated", s->calibrated);
     ok = ok && (!s->calibrated || add_calibration(root, &s->calibration));
+    ok = ok && add_int8(root, &s->int8);
     ok = ok && cJSON_AddNumberToObject(root, "width", s->width);
     ok = ok && cJSON_AddNumberToObject(root, "height", s->height);
     ok = ok && cJSON_AddNumberToObject(root, "channels", s->channels);
@@ -200,13 +226,17 @@ static tn_status get_threshold(const cJSON *object, const char *path, tn_calibra
     return get_number(object, path, "positives", 9e15, &out->positives);
 }
 
+static tn_status get_bool(const cJSON *root, const char *path, const char *name, bool *out) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive((cJSON *)root, name);
+    if (!cJSON_IsBool(item)) return lacks(path, name);
+    *out = cJSON_IsTrue(item);
+    return TN_OK;
+}
+
 static tn_status get_calibration(const cJSON *root, const char *path, tn_arena *arena,
-                                 tn_sidecar *out) {
-    const cJSON *calibrated = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibrated");
-    if (!cJSON_IsBool(calibrated)) return lacks(path, "calibrated");
-    out->calibrated = cJSON_IsTrue(calibrated);
-    if (!out->calibrated) return TN_OK;
-    tn_calibration *c = &out->calibration;
+                                 const char *positive, bool *calibrated, tn_calibration *c) {
+    TN_TRY(get_bool(root, path, "calibrated", calibrated));
+    if (!*calibrated) return TN_OK;
     const cJSON *object = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "calibration");
     if (!cJSON_IsObject(object)) return lacks(path, "calibration");
     TN_TRY(get_number(object, path, "temperature", 100, &c->temperature));
@@ -219,8 +249,51 @@ static tn_status get_calibration(const cJSON *root, const char *path, tn_arena *
     TN_TRY(get_digest(object, path, "weights_digest", &c->weights_digest));
     TN_TRY(get_number(object, path, "images", 9e15, &c->images));
     TN_TRY(get_threshold(object, path, c));
-    if (isnan(c->threshold) || out->positive) return TN_OK;
+    if (isnan(c->threshold) || positive) return TN_OK;
     return tn_fail("%s: a threshold, but no \"positive\" class that it is of", path);
+}
+
+static tn_status get_scales(const cJSON *object, const char *path, tn_arena *arena,
+                            tn_sidecar_int8 *out) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive((cJSON *)object, "scales"), *item;
+    const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+    if (n < 1 || n > MOST_SCALES) return lacks(path, "scales");
+    const char **op = tn_arena_alloc(arena, (size_t)n * sizeof *op);
+    tn_quantisation *scale = tn_arena_alloc(arena, (size_t)n * sizeof *scale);
+    if (!op || !scale) return TN_FAIL;
+    int i = 0;
+    cJSON_ArrayForEach(item, list) {
+        double step = 0;
+        TN_TRY(get_text(item, path, "op", arena, &op[i]));
+        TN_TRY(get_number(item, path, "step", 1e30, &step));
+        TN_TRY(get_bool(item, path, "signed", &scale[i].is_signed));
+        scale[i].step = (float)step;
+        if (!(scale[i].step > FLT_MIN))
+            return tn_fail("%s: \"step\" of %s is %g, expected more than 0", path, op[i], step);
+        i++;
+    }
+    *out = (tn_sidecar_int8){.n = n, .op = op, .scale = scale};
+    return TN_OK;
+}
+
+static tn_status get_int8(const cJSON *root, const char *path, tn_arena *arena, tn_sidecar *side) {
+    tn_sidecar_int8 *out = &side->int8;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive((cJSON *)root, "int8");
+    if (!object) return TN_OK;
+    if (!cJSON_IsObject(object)) return lacks(path, "int8");
+    TN_TRY(get_scales(object, path, arena, out));
+    TN_TRY(get_text(object, path, "list", arena, &out->list));
+    TN_TRY(get_digest(object, path, "list_digest", &out->list_digest));
+    TN_TRY(get_digest(object, path, "weights_digest", &out->weights_digest));
+    TN_TRY(get_number(object, path, "images", 9e15, &out->images));
+    TN_TRY(get_text(object, path, "clip", arena, &out->clip));
+    out->mean_change = out->largest_change = NAN;
+    if (cJSON_HasObjectItem(object, "mean_change")) {
+        TN_TRY(get_number(object, path, "mean_change", 1, &out->mean_change));
+        TN_TRY(get_number(object, path, "largest_change", 1, &out->largest_change));
+    }
+    return get_calibration(object, path, arena, side->positive, &out->calibrated,
+                           &out->calibration);
 }
 
 static tn_status get_all(const cJSON *root, const char *path, tn_arena *arena, tn_sidecar *out) {
@@ -229,7 +302,8 @@ static tn_status get_all(const cJSON *root, const char *path, tn_arena *arena, t
     TN_TRY(get_text(root, path, "notice", arena, &out->notice));
     TN_TRY(get_text(root, path, "cfg", arena, &out->cfg));
     TN_TRY(get_classes(root, path, arena, out));
-    TN_TRY(get_calibration(root, path, arena, out));
+    TN_TRY(get_calibration(root, path, arena, out->positive, &out->calibrated, &out->calibration));
+    TN_TRY(get_int8(root, path, arena, out));
     TN_TRY(get_size(root, path, "width", &out->width));
     TN_TRY(get_size(root, path, "height", &out->height));
     TN_TRY(get_size(root, path, "channels", &out->channels));

@@ -6,6 +6,7 @@
 #ifndef TN_DATA_SIDECAR_H
 #define TN_DATA_SIDECAR_H
 
+#include "layers/op.h"
 #include "src/data/datafile.h"
 
 #include <stdbool.h>
@@ -29,6 +30,20 @@ typedef struct tn_calibration {
     double positives;                /* how many of the images are positive */
 } tn_calibration;
 
+/* What `classifier quantize` found: how convolutions are given their input in 8 bits. */
+typedef struct tn_sidecar_int8 {
+    int n;                        /* convolutions; 0: nothing was found */
+    const char *const *op;        /* [n] their names in the plan */
+    const tn_quantisation *scale; /* [n] */
+    const char *clip;             /* how ends of scales were chosen */
+    const char *list;             /* the images they were chosen on: as in tn_calibration */
+    uint64_t list_digest, weights_digest;
+    double images;
+    double mean_change, largest_change; /* of a probability there; NaN: not measured */
+    bool calibrated;                    /* answers in 8 bits were fitted, as `calibration` says */
+    tn_calibration calibration;
+} tn_sidecar_int8;
+
 typedef struct tn_sidecar {
     int classes;
     const char *const *name; /* classes of them */
@@ -37,10 +52,11 @@ typedef struct tn_sidecar {
     int width, height, channels;
     tn_preprocess preprocess;
     uint64_t seed;
-    uint64_t step;   /* updates done */
-    double epoch;    /* passes over the training list */
-    bool calibrated; /* scores were fitted to be probabilities, as `calibration` says */
-    tn_calibration calibration;
+    uint64_t step;              /* updates done */
+    double epoch;               /* passes over the training list */
+    bool calibrated;            /* scores were fitted to be probabilities, as `calibration` says */
+    tn_calibration calibration; /* of answers in full precision */
+    tn_sidecar_int8 int8;
     const char *notice;
     void *memory; /* what the texts lie in, after tn_sidecar_read */
 } tn_sidecar;

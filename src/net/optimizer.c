@@ -1,6 +1,7 @@
 #include "src/net/optimizer.h"
 
 #include "layers/device/memory.h"
+#include "src/net/update_loops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,10 +14,7 @@
 /* Slices begin at multiples of this many elements, so that threads share no cache line. */
 enum { GRAIN = 64 };
 
-/* One update's constants, in the precision of the arithmetic. */
-typedef struct coefficients {
-    tn_real rate, momentum, l2, shrink, b1, b2, one_b1, one_b2, eps, root_correction;
-} coefficients;
+typedef tn_update_constants coefficients;
 
 typedef struct slice {
     size_t begin, end;
@@ -75,35 +73,16 @@ void tn_optimizer_free(tn_optimizer *optimizer) {
     free(optimizer);
 }
 
-static void update_sgd(slice s, const coefficients *k, tn_real *restrict w, tn_real *restrict g,
-                       tn_real *restrict u) {
-    const coefficients c = *k;
-    for (size_t i = s.begin; i < s.end; i++) {
-        u[i] = c.momentum * u[i] + (g[i] + c.l2 * w[i]);
-        w[i] -= c.rate * u[i];
-        g[i] = 0;
-    }
-}
-
-static tn_real root(tn_real x) {
-#ifdef TN_REAL_DOUBLE
-    return sqrt(x);
-#else
-    return sqrtf(x);
+static const tn_update_loops *loops(void) {
+    static const tn_update_loops plain = {tn_update_sgd, tn_update_adam};
+#if TN_UPDATE_AVX
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return &tn_update_loops_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &tn_update_loops_avx2;
 #endif
-}
-
-static void update_adam(slice s, const coefficients *k, tn_real *restrict w, tn_real *restrict g,
-                        tn_real *restrict m, tn_real *restrict v) {
-    const coefficients c = *k;
-    for (size_t i = s.begin; i < s.end; i++) {
-        tn_real old = w[i] - c.shrink * w[i];
-        tn_real d = g[i] + c.l2 * old;
-        m[i] = c.b1 * m[i] + c.one_b1 * d;
-        v[i] = c.b2 * v[i] + c.one_b2 * (d * d);
-        w[i] = old - c.rate * m[i] / (root(v[i]) * c.root_correction + c.eps);
-        g[i] = 0;
-    }
+    return &plain;
 }
 
 /* What does not change within one parameter's update. */
@@ -159,11 +138,12 @@ static void update_slices(tn_optimizer *o, tn_param *param, double rate, int thr
             continue;
         }
         coefficients c = of_param(o, spec, rate);
-        tn_real *first = o->first + o->offset[i];
+        const size_t at = o->offset[i] + s.begin, count = s.end - s.begin;
+        tn_real *w = param[i].value + s.begin, *g = param[i].grad + s.begin;
         if (o->options.kind == TN_SGD)
-            update_sgd(s, &c, param[i].value, param[i].grad, first);
+            loops()->sgd(count, &c, w, g, o->first + at);
         else
-            update_adam(s, &c, param[i].value, param[i].grad, first, o->second + o->offset[i]);
+            loops()->adam(count, &c, w, g, o->first + at, o->second + at);
     }
 }
 

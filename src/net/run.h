@@ -25,8 +25,11 @@ typedef struct tn_run_options {
     tn_gpu *gpu;          /* runs there, with a mirror of its own; NULL: see mirror */
     tn_mirror *mirror; /* runs on the mirror's GPU, with its parameters; NULL: on the processor */
     bool views_there;  /* with a mirror: callers' views lie on the GPU, and are not copied */
-    tn_precision precision; /* on a GPU */
+    tn_precision precision; /* TN_PRECISION_TF32 is fp32 on the processor */
     tn_choices *choices;    /* on a GPU: what was measured before, and is now; may be NULL */
+    /* INFER on the processor: convolutions in 8 bits where that is faster, an entry an op of the
+     * plan (plan->n_ops), which must outlive the replica; NULL: fp32 */
+    const tn_quantisation *quantisation;
     int update_batch; /* images of an update: names subdivisions= where memory is short; 0: unknown
                        */
     bool plan_only;   /* lays everything out and takes no memory: for tn_run_bytes */
@@ -49,6 +52,10 @@ tn_status tn_run_suggest(const tn_plan *plan, tn_param *param, const tn_run_opti
  * options->views_there (on the GPU; fp32 there with TN_PRECISION_FP32).
  * The input buffer (batch,h,w,c), dense NHWC: fill it before each forward. */
 tn_tensor tn_run_input(const tn_run *run);
+/* Instead: images of bytes (batch,h,w,c), dense, byte v of channel c standing for table[256 * c +
+ * v]. For the next forward alone. The bits are those of an input filled from the table; on a GPU
+ * the bytes are sent as they are, and tn_run_input's buffer is left alone. */
+tn_status tn_run_input_bytes(tn_run *run, const uint8_t *bytes, const float *table);
 /* The output: (batch,h,w,c) of the plan's output (probabilities, as a rule). */
 tn_tensor tn_run_output(const tn_run *run);
 /* Value and gradient of a kept tensor (or of input and output). data is NULL when not in memory. */
@@ -76,6 +83,8 @@ size_t tn_run_bytes_unshared(const tn_run *run);
 /* The live ops in order with their chosen kernels, for reports and benchmarks. */
 int tn_run_ops(const tn_run *run);
 tn_op_run *tn_run_op(const tn_run *run, int i);
+/* How many of them compute in 8 bits. */
+int tn_run_int8_ops(const tn_run *run);
 
 #ifdef __cplusplus
 }

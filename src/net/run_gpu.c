@@ -1,5 +1,6 @@
 #include "src/net/run_gpu.h"
 
+#include "layers/ops/input.h"
 #include "layers/ops/loss.h"
 #include "src/net/run.h"
 
@@ -27,7 +28,7 @@ tn_status tn_run_gpu_open(tn_run_gpu *g, const tn_run_options *options, tn_param
 tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena) {
     tn_param *staged[4];
     for (int i = 0; i < r->op->n_param; i++)
-        staged[i] = tn_mirror_staging(g->mirror) + r->op->param[i];
+        staged[i] = g->gpu ? tn_mirror_staging(g->mirror) + r->op->param[i] : r->param[i];
     r->gpu = g->gpu;
     r->precision = g->precision;
     r->choices = g->choices;
@@ -35,12 +36,11 @@ tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena) {
 }
 
 tn_status tn_run_gpu_take(tn_run_gpu *g, tn_op_run *op, int n_ops, size_t bytes, int batch,
-                          size_t outputs, int twins, tn_arena *arena) {
+                          size_t outputs, tn_arena *arena) {
     g->truth_bytes = (size_t)batch * outputs * sizeof(tn_real);
     g->loss_bytes = (size_t)n_ops * sizeof(double);
     g->loss = tn_arena_alloc(arena, g->loss_bytes + 1);
-    g->twin = tn_arena_alloc(arena, (size_t)twins * sizeof *g->twin + 1);
-    if (!g->loss || !g->twin) return TN_FAIL;
+    if (!g->loss) return TN_FAIL;
     const size_t truth_at = rounded(bytes), losses_at = truth_at + rounded(g->truth_bytes);
     const size_t all = losses_at + rounded(g->loss_bytes);
     char what[64];
@@ -51,6 +51,11 @@ tn_status tn_run_gpu_take(tn_run_gpu *g, tn_op_run *op, int n_ops, size_t bytes,
     g->losses = (double *)((char *)g->block + losses_at);
     for (int i = 0; i < n_ops; i++) op[i].loss_at = g->losses + i;
     return TN_OK;
+}
+
+tn_status tn_run_gpu_twins(tn_run_gpu *g, int most, tn_arena *arena) {
+    g->twin = tn_arena_alloc(arena, (size_t)most * sizeof *g->twin + 1);
+    return g->twin ? TN_OK : TN_FAIL;
 }
 
 int tn_run_gpu_twin(tn_run_gpu *g, tn_tensor there) {
@@ -69,7 +74,8 @@ tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops) {
     }
     for (int i = 0; i < g->n_twins; i++) {
         const size_t bytes = tn_staging_view_bytes(&g->twin[i].here);
-        if (bytes > g->staging.bytes && g->precision == TN_PRECISION_BF16) g->staging.bytes = bytes;
+        const bool narrowed = g->gpu && g->precision == TN_PRECISION_BF16;
+        if (bytes > g->staging.bytes && narrowed) g->staging.bytes = bytes;
     }
     g->page_bytes = rounded(g->staging.bytes) + 1;
     for (int i = 0; i < g->n_twins; i++)
@@ -87,17 +93,53 @@ tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops) {
 }
 
 void tn_run_gpu_free(tn_run_gpu *g) {
+    if (g->pages) tn_pages_free(g->pages, g->page_bytes);
     if (!g->gpu) return;
     tn_gpu_free(g->gpu, g->block);
+    tn_gpu_free(g->gpu, g->bytes);
     tn_mirror_free(g->own_mirror);
-    if (g->pages) tn_pages_free(g->pages, g->page_bytes);
 }
+
+#ifdef TN_REAL_DOUBLE /* is of the processor alone */
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there) {
+    (void)g;
+    (void)there;
+    return false;
+}
+
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table) {
+    (void)g;
+    (void)there;
+    (void)bytes;
+    (void)table;
+    return tn_fail("bytes cannot be a net's input here");
+}
+#else
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there) {
+    return g->gpu && tn_input_serves(g->gpu, there->c);
+}
+
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table) {
+    const size_t count = tn_elements(there), values = (size_t)there->c * TN_INPUT_VALUES;
+    const size_t bytes_at = rounded(values * sizeof *table);
+    if (!g->bytes) TN_TRY(tn_gpu_alloc(g->gpu, bytes_at + count, "images of bytes", &g->bytes));
+    uint8_t *from = (uint8_t *)g->bytes + bytes_at;
+    TN_TRY(tn_gpu_copy_in(g->gpu, g->bytes, table, values * sizeof *table, "a net's input"));
+    TN_TRY(tn_gpu_copy_in(g->gpu, from, bytes, count, "a net's input"));
+    TN_TRY(tn_input_widen(g->gpu, &(tn_input_args){*there, from, g->bytes}));
+    g->widened = true;
+    return TN_OK;
+}
+#endif
 
 tn_status tn_run_gpu_twin_in(tn_run_gpu *g, int twin) {
     if (twin < 0) return TN_OK;
     const tn_run_twin *t = &g->twin[twin];
     tn_real *from = t->here.data;
-    if (t->there.dtype == TN_BF16) { /* made elsewhere: the caller's copy stays as it is */
+    if (g->gpu &&
+        t->there.dtype == TN_BF16) { /* made elsewhere: the caller's copy stays as it is */
         from = (tn_real *)g->staging.block;
         memcpy(from, t->here.data, tn_staging_view_bytes(&t->here));
     }

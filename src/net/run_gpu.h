@@ -1,4 +1,4 @@
-/* What a replica on a GPU has besides one on the processor: for run.c. */
+/* What a replica on a GPU, or of bf16 on the processor (gpu == NULL), has besides: for run.c. */
 #ifndef TN_NET_RUN_GPU_H
 #define TN_NET_RUN_GPU_H
 
@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* A view on the GPU and the same in the processor's memory, in fp32. */
+/* A view of the replica's and the same in the processor's memory, in fp32. */
 typedef struct tn_run_twin {
     tn_tensor there, here;
 } tn_run_twin;
@@ -30,7 +30,10 @@ typedef struct tn_run_gpu {
     size_t truth_bytes, loss_bytes;
     tn_run_twin *twin; /* what callers read and write */
     int n_twins;
-    void *pages; /* of the twins and of staging */
+    void *bytes; /* there: the table of a mini-batch of bytes, then the bytes; NULL before the first
+                  */
+    bool widened; /* the coming forward's input was given so */
+    void *pages;  /* of the twins and of staging */
     size_t page_bytes;
 } tn_run_gpu;
 
@@ -38,19 +41,26 @@ typedef struct tn_run_gpu {
 tn_status tn_run_gpu_open(tn_run_gpu *g, const struct tn_run_options *options, tn_param *param,
                           int n_params);
 
-/* Before ops are prepared: fills r's part for the GPU and makes r->host. */
+/* Before ops are prepared: fills r's part and makes r->host. */
 tn_status tn_run_gpu_attach(tn_run_gpu *g, tn_op_run *r, tn_arena *arena);
 
 /* Once kernels are chosen: takes `bytes` on the GPU for buffers, room for the truth (batch samples
- * of `outputs` elements) and losses, and a table for `twins` twins. */
+ * of `outputs` elements) and losses. */
 tn_status tn_run_gpu_take(tn_run_gpu *g, tn_op_run *op, int n_ops, size_t bytes, int batch,
-                          size_t outputs, int twins, tn_arena *arena);
+                          size_t outputs, tn_arena *arena);
+/* A table for `most` twins. */
+tn_status tn_run_gpu_twins(tn_run_gpu *g, int most, tn_arena *arena);
 /* Declares a view that callers see; returns its number. */
 int tn_run_gpu_twin(tn_run_gpu *g, tn_tensor there);
 /* Takes the processor's memory for twins and staged kernels. */
 tn_status tn_run_gpu_take_pages(tn_run_gpu *g, const tn_op_run *op, int n_ops);
 void tn_run_gpu_free(tn_run_gpu *g);
 
+/* Whether the GPU widens bytes of this input; and that, from bytes (n,h,w,c) and a table here.
+ * Takes the GPU's memory for them the first time. */
+bool tn_run_gpu_takes_bytes(const tn_run_gpu *g, const tn_tensor *there);
+tn_status tn_run_gpu_bytes_in(tn_run_gpu *g, const tn_tensor *there, const uint8_t *bytes,
+                              const float *table);
 tn_status tn_run_gpu_twin_in(tn_run_gpu *g, int twin);
 tn_status tn_run_gpu_twin_out(tn_run_gpu *g, int twin);
 

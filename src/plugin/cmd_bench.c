@@ -1,23 +1,17 @@
 /* darknet-plugin bench CFG: seconds of a training step in the host, with or without the switches.
  */
+#include "src/commands/clock.h"
 #include "src/commands/options.h"
 #include "src/plugin/commands.h"
 #include "src/plugin/host.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char usage[] = "usage: darknet-plugin [-without NAME...] bench CFG [options]\n"
                             "Seconds of a training step (forward, backward, update) in the host.\n";
 
 enum { MOST_STEPS = 1000 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -35,10 +29,10 @@ static tn_status time_steps(tn_host_net *net, int warm, int steps, double *secon
     }
     for (size_t i = 0; truth && i < n; i++) truth[i * outputs + i % outputs] = 1;
     for (int i = -warm; x && truth && i < steps; i++) {
-        const double start = now();
+        const double start = tn_clock();
         (void)tn_host_gradients(net, x, truth);
         tn_host_update(net);
-        if (i >= 0) seconds[i] = now() - start;
+        if (i >= 0) seconds[i] = tn_clock() - start;
     }
     const bool ok = x && truth;
     free(x);

@@ -89,7 +89,11 @@ static tn_status stay_on_processor(int *argc, char **argv) {
     char *nogpu[] = {"darknet-plugin", "-nogpu", NULL};
     int n = 2;
     TN_TRY(tn_device_take_flags(&n, nogpu));
-    return tn_device_take_flags(argc, argv);
+    TN_TRY(tn_device_take_flags(argc, argv));
+    if (tn_device_precision() == TN_PRECISION_FP32) return TN_OK;
+    return tn_fail("-precision %s: in the plugin the processor computes in fp32 alone; ./darknet "
+                   "has more",
+                   tn_precision_name(tn_device_precision()));
 }
 
 static tn_status want_gpu(const char *flag, const char *number) {

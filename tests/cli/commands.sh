@@ -80,11 +80,29 @@ if [ -e /dev/nvidiactl ]; then
 else
     refuses "-gpus 0 without a GPU says why it cannot" "-gpus 0: " -gpus 0 classifier predict d.data net.cfg good.weights "$image"
     says "... and what to do" "-nogpu"
-    refuses "a precision that takes a GPU" "it takes a GPU" -precision bf16 classifier predict d.data net.cfg good.weights "$image"
+    refuses "a precision that takes a GPU" "it takes a GPU" -precision tf32 classifier predict d.data net.cfg good.weights "$image"
+fi
+if grep -q avx512_bf16 /proc/cpuinfo; then
+    accepts "bf16 on a processor that multiplies it" -nogpu -precision bf16 classifier predict d.data net.cfg good.weights "$image"
+else
+    refuses "bf16 on a processor that does not" "takes a processor that multiplies bf16" -nogpu -precision bf16 classifier predict d.data net.cfg good.weights "$image"
 fi
 refuses "a GPU named twice" "named twice" -gpus 0,0 classifier predict d.data net.cfg good.weights "$image"
 refuses "a precision that is none" "expected one of fp32|tf32|bf16" -precision fp8 classifier predict d.data net.cfg good.weights "$image"
 refuses "-i with junk" "expected a whole number" -i zero classifier predict d.data net.cfg good.weights "$image"
+
+# ---- bench ----
+accepts "bench -limits needs no net" bench -limits
+says "... and says what the machine can do" "this machine at most: "
+accepts "bench with its table" bench net.cfg -batch 2 -steps 1 -layers
+says "... by op, with what memory gives" "GB/s"
+accepts "bench as JSON" bench net.cfg -batch 2 -steps 1 -layers -json -infer
+if python3 -c 'import json; d = json.load(open("out")); assert d["layers"] and d["peak_bytes"] > d["bytes"]' 2>log; then
+    ok "... which is JSON"
+else
+    not_ok "... which is JSON" "$(tail -1 log)"
+fi
+refuses "bench without a net" "expected one: CFG" bench
 
 # ---- weights ----
 accepts "the good ones are accepted" classifier predict d.data net.cfg good.weights "$image"

@@ -6,10 +6,18 @@ if ! make -s build/tests/device/test_device_nets >/tmp/tn-gpu-make.$$ 2>&1; then
     echo "not ok - the GPU's nets build: $(tail -1 /tmp/tn-gpu-make.$$)"
 fi
 rm -f /tmp/tn-gpu-make.$$
-for how in "-emulated -precision fp32" "-emulated -precision bf16" "-staged -precision bf16"; do
-    build/tests/device/test_device_nets $how -size 32 -steps 3 demo || echo "not ok - demo, $how"
+nets=build/tests/device/test_device_nets
+for how in "-emulated -precision fp32,tf32,bf16" "-staged -precision bf16"; do
+    $nets $how -size 32 -steps 3 -resume 4 demo >/tmp/tn-gpu-nets.$$ 2>&1 || echo "not ok - demo, $how"
+    grep -E '^(ok|not ok) - ' /tmp/tn-gpu-nets.$$
 done
-build/tests/device/test_device_nets -emulated -size 64 -steps 1 mobilenet || echo "not ok - mobilenet, -emulated"
+grep -q '^demo *bf16 .* ok$' /tmp/tn-gpu-nets.$$ && grep -q '^passed: ' /tmp/tn-gpu-nets.$$ && echo "ok - they end in a table" || echo "not ok - they end in a table"
+rm -f /tmp/tn-gpu-nets.$$
+# All of them take minutes: GPU_NETS="" tries the eight nets and the readings.
+$nets -emulated -size 64 -batch 3 -steps 2 -resume 2 ${GPU_NETS-mobilenet} || echo "not ok - ${GPU_NETS-mobilenet}, -emulated"
+$nets -steps 0 -resume 0 -precision fp64 demo >/dev/null 2>&1 && echo "not ok - an unknown precision is refused" || echo "ok - an unknown precision is refused"
+if EMULATE=1 NETS=demo SIZE=32 ANSWERS=48 STEPS=2 RESUME=2 scripts/gpu_test.sh $nets >/tmp/tn-gpu-nets.$$ && [ "$(tail -1 /tmp/tn-gpu-nets.$$)" = "gpu-test: passed" ]; then echo "ok - gpu-test ends in its verdict"; else echo "not ok - gpu-test ends in its verdict: $(tail -1 /tmp/tn-gpu-nets.$$)"; fi
+rm -f /tmp/tn-gpu-nets.$$
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
     for fatbin in $(find layers -name '*.cu'); do
         if [ -s "build/cuda/${fatbin%.cu}.fatbin" ]; then echo "ok - $fatbin is compiled"; else echo "not ok - $fatbin is compiled: no build/cuda/${fatbin%.cu}.fatbin"; fi

@@ -154,7 +154,7 @@ refuses "an image that matches no label, with its line" "bad.list:$(wc -l <data/
 : >data/ddti/bad.list
 refuses "an empty list" "bad.list" data/ddti/bad.data "$cfg"
 refuses "a mistyped flag" "did you mean -resume?" $data "$cfg" -resum
-refuses "a precision that is not there" "fp32" $data "$cfg" -precision bf16
+refuses "a precision that is not there" "fp32" $data "$cfg" -nogpu -precision tf32
 refuses "a word too many" "one word too many" $data "$cfg" straight/tiny_final.weights more
 train $data "$cfg" -dont_show -mjpeg_port 8090 -i -1 -topk -show_imgs -backup flags -stop-after 1 >out 2>log
 check "Darknet's flags are accepted" grep -q 'stopped as asked' log

@@ -1,5 +1,6 @@
 /* norm_act: every kernel against the reference on random shapes, and against figures computed with
  * another program. */
+#include "layers/device/cpu.h"
 #include "layers/ops/norm_act_kernels.h"
 #include "tests/support/op_cases.h"
 #include "tests/support/small_there.h"
@@ -55,10 +56,16 @@ static void random_shapes_agree(void **state) {
         assert_true(tn_harness_served(&tn_norm_act_forward_cuda) > tn_shapes_of(SHAPES).count / 2);
         assert_true(tn_harness_served(&tn_norm_act_backward_cuda) > tn_shapes_of(SHAPES).count / 2);
     }
-    assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > tn_shapes_of(SHAPES).count / 4 ||
+    const int few = tn_shapes_of(SHAPES).count / 4;
+    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    assert_true(tn_harness_served(&tn_norm_act_forward_bf16) > few / 2 || !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_norm_act_backward_bf16) > few / 2 || !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_norm_act_forward_avx2) > few ||
                 !__builtin_cpu_supports("avx2"));
-    assert_true(tn_harness_served(&tn_norm_act_backward_avx2) > tn_shapes_of(SHAPES).count / 4 ||
+    assert_true(tn_harness_served(&tn_norm_act_backward_avx2) > few ||
                 !__builtin_cpu_supports("avx2"));
+    assert_true(tn_harness_served(&tn_norm_act_forward_avx512) > few || !wide);
+    assert_true(tn_harness_served(&tn_norm_act_backward_avx512) > few || !wide);
 }
 
 /* So many pixels that kernels go over their share in several steps. */
@@ -74,6 +81,74 @@ static void large_shares_agree(void **state) {
         c.tolerance = 2e-5;
         set_params(&c, &attr, shape.c);
         tn_expect_agreement(&c, 1);
+    }
+}
+
+/* ---- signs ---- */
+
+enum { SIGNED_PIXELS = 2 * 3 * 5, SIGNED_CHANNELS = 40, SIGNED = SIGNED_PIXELS * SIGNED_CHANNELS };
+
+typedef struct signed_op {
+    tn_small_op s;
+    tn_real x[SIGNED], skip[SIGNED], out[SIGNED], dout[SIGNED], dx[SIGNED], dskip[SIGNED];
+    tn_real value[4][SIGNED_CHANNELS], grad[4][SIGNED_CHANNELS];
+} signed_op;
+
+/* Forward and backward by kernels of one name; in between the output is lost. in_place: what the
+ * last input's gradient takes over is the output's. */
+static void run_signed(signed_op *o, const tn_norm_act_attr *attr, int n_in, int c,
+                       const char *kernel, bool in_place) {
+    memset(o, 0, sizeof *o);
+    tn_small_open(&o->s, &tn_op_norm_act, attr, TN_TRAIN, n_in, attr->batch_norm ? 4 : 1);
+    tn_rng rng = tn_rng_stream((uint64_t)c, TN_RNG_SYNTH, 0, 0, 0);
+    tn_real *const random[] = {o->x, o->skip, o->dout};
+    for (int i = 0; i < 3 * SIGNED; i++)
+        random[i / SIGNED][i % SIGNED] = (tn_real)tn_rng_below(&rng, 2001) / 1000 - 1;
+    for (int i = 0; i < o->s.op.n_param; i++) {
+        for (int j = 0; j < c; j++) o->value[i][j] = (tn_real)(i % 2) + (tn_real)j / 100;
+        o->s.param[i].value = o->value[i];
+        o->s.param[i].grad = i < 2 ? o->grad[i] : NULL;
+    }
+    o->s.in[0] = tn_dense(o->x, 2, 3, 5, c);
+    o->s.in[1] = tn_dense(o->skip, 2, 3, 5, c);
+    o->s.r.out = tn_dense(o->out, 2, 3, 5, c);
+    o->s.r.dout = tn_dense(o->dout, 2, 3, 5, c);
+    o->s.din[0] = tn_dense(o->dx, 2, 3, 5, c);
+    if (n_in > 1) o->s.din[1] = tn_dense(o->dskip, 2, 3, 5, c);
+    assert_int_equal(tn_small_prepare(&o->s, kernel), TN_OK);
+    if (in_place && o->s.r.pass[TN_BACKWARD_DATA].in_place) o->s.din[n_in - 1].data = o->dout;
+    assert_int_equal(tn_op_forward(&o->s.r), TN_OK);
+    const uint8_t *signs = tn_norm_signs(&o->s.r);
+    assert_non_null(signs);
+    for (int i = 0; i < SIGNED_PIXELS * c; i++) {
+        const uint8_t byte = signs[(size_t)(i / c) * tn_norm_signs_pitch(c) + (size_t)(i % c / 8)];
+        assert_int_equal(byte >> i % c % 8 & 1, o->out[i] > 0);
+    }
+    const bool reads_out = strcmp(kernel, "ref") == 0 || !__builtin_cpu_supports("avx2");
+    for (int i = 0; i < SIGNED && !reads_out; i++) o->out[i] = (tn_real)NAN;
+    assert_int_equal(tn_op_backward(&o->s.r), TN_OK);
+    if (o->s.din[n_in - 1].data == o->dout)
+        memcpy(n_in > 1 ? o->dskip : o->dx, o->dout, sizeof o->dout);
+    tn_small_close(&o->s);
+}
+
+static void signs_stand_for_the_output(void **state) {
+    (void)state;
+    static const int channels[] = {1, 7, 8, 9, 15, 16, 17, 33, SIGNED_CHANNELS};
+    static signed_op want, got;
+    for (size_t i = 0; i < 8 * sizeof channels / sizeof *channels; i++) {
+        const int c = channels[i / 8], n_in = i % 8 < 4 ? 2 : 1;
+        const tn_norm_act_attr attr = {.batch_norm = n_in == 2 && i % 4 < 2,
+                                       .bias = true,
+                                       .activation = i % 2 ? TN_LEAKY : TN_RELU};
+        run_signed(&want, &attr, n_in, c, "ref", false);
+        for (int k = 0; k < 4; k++) {
+            run_signed(&got, &attr, n_in, c, tn_small_kernels[1 + k % 2], k / 2);
+            for (int j = 0; j < SIGNED_PIXELS * c; j++) {
+                assert_true(fabs((double)(got.dx[j] - want.dx[j])) < 1e-5);
+                assert_true(fabs((double)(got.dskip[j] - want.dskip[j])) < 1e-5);
+            }
+        }
     }
 }
 
@@ -327,20 +402,23 @@ static void nan_is_seen(void **state) {
 /* Same threads, same bits: sums are merged in a fixed order. */
 static void training_repeats_to_the_bit(void **state) {
     (void)state;
-    known k[2];
-    for (int i = 0; i < 2; i++) {
-        open_known(&k[i], TN_TRAIN, 2);
-        assert_int_equal(tn_small_prepare(&k[i].s, "avx2"), TN_OK);
-        assert_int_equal(tn_op_forward(&k[i].s.r), TN_OK);
-        assert_int_equal(tn_op_backward(&k[i].s.r), TN_OK);
-        tn_small_close(&k[i].s);
+    for (int kernel = 1; kernel < 3; kernel++) {
+        known k[2];
+        for (int i = 0; i < 2; i++) {
+            open_known(&k[i], TN_TRAIN, 2);
+            assert_int_equal(tn_small_prepare(&k[i].s, tn_small_kernels[kernel]), TN_OK);
+            assert_int_equal(tn_op_forward(&k[i].s.r), TN_OK);
+            assert_int_equal(tn_op_backward(&k[i].s.r), TN_OK);
+            tn_small_close(&k[i].s);
+        }
+        assert_memory_equal(k[0].out, k[1].out, sizeof k[0].out);
+        assert_memory_equal(k[0].dx, k[1].dx, sizeof k[0].dx);
+        assert_memory_equal(k[0].grad, k[1].grad, sizeof k[0].grad);
     }
-    assert_memory_equal(k[0].out, k[1].out, sizeof k[0].out);
-    assert_memory_equal(k[0].dx, k[1].dx, sizeof k[0].dx);
-    assert_memory_equal(k[0].grad, k[1].grad, sizeof k[0].grad);
 }
 
-/* Large maps are written around the caches where memory is aligned for it: the same bits. */
+/* Large maps are written around the caches where memory is aligned for it, and vectors may be wide
+ * ones: the same bits. */
 static void large_maps_are_no_different(void **state) {
     (void)state;
     enum { C = 64, PIXELS = 362 * 362 + 1, COUNT = PIXELS * C };
@@ -355,7 +433,7 @@ static void large_maps_are_no_different(void **state) {
         memory[1][i] = (tn_real)(i % 113) / 50 - 1;
     }
     tn_real value[4][C], grad[2][C];
-    for (int shift = 0; shift < 2; shift++) {
+    for (int shift = 0; shift < 2; shift++) { /* the shifted ones by the narrower kernel */
         tn_small_op s;
         tn_small_open(&s, &tn_op_norm_act, &bn_relu, TN_TRAIN, 1, 4);
         for (int i = 0; i < 4; i++) {
@@ -367,7 +445,7 @@ static void large_maps_are_no_different(void **state) {
         s.r.dout = tn_dense(memory[1], 1, PIXELS, 1, C);
         s.r.out = tn_dense(memory[2 + 2 * shift] + shift, 1, PIXELS, 1, C);
         s.din[0] = tn_dense(memory[3 + 2 * shift] + shift, 1, PIXELS, 1, C);
-        assert_int_equal(tn_small_prepare(&s, "avx2"), TN_OK);
+        assert_int_equal(tn_small_prepare(&s, shift ? "avx2" : "avx512"), TN_OK);
         assert_int_equal(tn_op_forward(&s.r), TN_OK);
         assert_int_equal(tn_op_backward(&s.r), TN_OK);
         tn_small_close(&s);
@@ -402,6 +480,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_agree),
         cmocka_unit_test(large_shares_agree),
+        cmocka_unit_test(signs_stand_for_the_output),
         cmocka_unit_test(batch_norm_equals_torch),
         cmocka_unit_test(gradients_are_added_one_by_one),
         cmocka_unit_test(padding_does_not_count),

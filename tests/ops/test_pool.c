@@ -1,4 +1,5 @@
 /* Pooling: every kernel against the reference, and the reference against torch's figures. */
+#include "layers/device/cpu.h"
 #include "layers/ops/pool_kernels.h"
 #include "tests/support/op_cases.h"
 #include "tests/support/small_there.h"
@@ -48,7 +49,16 @@ static void random_shapes_agree(void **state) {
         assert_true(tn_harness_served(&tn_pool_forward_cuda) > tn_shapes_of(SHAPES).count / 2);
         assert_true(tn_harness_served(&tn_pool_backward_cuda) > tn_shapes_of(SHAPES).count / 2);
     }
+    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    assert_true(tn_harness_served(&tn_pool_forward_avx512) > tn_shapes_of(SHAPES).count / 2 ||
+                !wide);
+    assert_true(tn_harness_served(&tn_pool_backward_avx512) > tn_shapes_of(SHAPES).count / 2 ||
+                !wide);
     if (!__builtin_cpu_supports("avx2")) return;
+    assert_true(tn_harness_served(&tn_pool_forward_bf16) > tn_shapes_of(SHAPES).count / 2 ||
+                !tn_cpu_has_bf16());
+    assert_true(tn_harness_served(&tn_pool_backward_bf16) > tn_shapes_of(SHAPES).count / 4 ||
+                !tn_cpu_has_bf16());
     assert_true(tn_harness_served(&tn_pool_forward_avx2) > tn_shapes_of(SHAPES).count / 2);
     assert_true(tn_harness_served(&tn_pool_backward_avx2) > tn_shapes_of(SHAPES).count / 2);
 }
@@ -142,26 +152,60 @@ static void nan_and_ties(void **state) {
                               3,   3,   nan, nan, 3, 3, low, -1, 0, /* cell 2 */
                               4,   4,   1,   nan, 2, 4, low, -3, 0};
     static const int place[9] = {0, 1, 2, 0, 0, 3, 0, 0, 0};
+    enum { WIDE = 45 }; /* over and over, so that whole vectors and a rest see them */
     for (int i = 0; i < tn_small_n_kernels(); i++) {
         tn_small_op s;
-        tn_real in[4 * 9], out[9], dout[9], dx[4 * 9];
-        memcpy(in, x, sizeof in);
-        for (int c = 0; c < 9; c++) dout[c] = 1;
+        tn_real in[4 * WIDE], out[WIDE], dout[WIDE], dx[4 * WIDE];
+        for (int j = 0; j < 4 * WIDE; j++) in[j] = x[j / WIDE * 9 + j % WIDE % 9];
+        for (int c = 0; c < WIDE; c++) dout[c] = 1;
         tn_small_open(&s, &tn_op_pool, &attr, TN_TRAIN, 1, 0);
-        s.in[0] = tn_dense(in, 1, 2, 2, 9);
-        s.din[0] = tn_dense(dx, 1, 2, 2, 9);
-        s.r.out = tn_dense(out, 1, 1, 1, 9);
-        s.r.dout = tn_dense(dout, 1, 1, 1, 9);
+        s.in[0] = tn_dense(in, 1, 2, 2, WIDE);
+        s.din[0] = tn_dense(dx, 1, 2, 2, WIDE);
+        s.r.out = tn_dense(out, 1, 1, 1, WIDE);
+        s.r.dout = tn_dense(dout, 1, 1, 1, WIDE);
         assert_int_equal(tn_small_choose(&s, tn_small_kernels[i]), TN_OK);
         assert_int_equal(tn_small_forward(&s), TN_OK);
         assert_int_equal(tn_small_backward(&s), TN_OK);
-        for (int c = 0; c < 9; c++) {
-            assert_int_equal(isnan(out[c]) != 0, c < 4);
+        for (int c = 0; c < WIDE; c++) {
+            assert_int_equal(isnan(out[c]) != 0, c % 9 < 4);
             for (int cell = 0; cell < 4; cell++)
-                assert_true(dx[cell * 9 + c] == (cell == place[c] ? 1 : 0));
+                assert_true(dx[cell * WIDE + c] == (cell == place[c % 9] ? 1 : 0));
         }
         tn_small_close(&s);
     }
+}
+
+/* Large gradients are written around the caches where memory is aligned for it: the same bits. */
+static void large_maps_are_no_different(void **state) {
+    (void)state;
+    enum { C = 64, SIDE = 363, OUT = 181, COUNT = SIDE * SIDE * C };
+    static const tn_pool_attr attr = {TN_POOL_MAX, 3, 3, 2, 2, 0, 0};
+    const size_t bytes = ((size_t)COUNT * sizeof(tn_real) + 127) / 64 * 64;
+    tn_real *memory[5];
+    for (int i = 0; i < 5; i++) {
+        memory[i] = aligned_alloc(64, bytes);
+        assert_non_null(memory[i]);
+    }
+    for (int i = 0; i < COUNT; i++) memory[0][i] = (tn_real)(i % 997) - (tn_real)(i % 113);
+    for (int i = 0; i < OUT * OUT * C; i++) memory[1][i] = (tn_real)(i % 101) / 50 - 1;
+    for (int shift = 0; shift < 2; shift++) { /* the shifted ones by the narrower kernel */
+        tn_small_op s;
+        tn_small_open(&s, &tn_op_pool, &attr, TN_TRAIN, 1, 0);
+        s.in[0] = tn_dense(memory[0], 1, SIDE, SIDE, C);
+        s.r.out = tn_dense(memory[2], 1, OUT, OUT, C);
+        s.r.dout = tn_dense(memory[1], 1, OUT, OUT, C);
+        s.din[0] = tn_dense(memory[3 + shift] + shift, 1, SIDE, SIDE, C);
+        assert_int_equal(tn_small_prepare(&s, shift ? "avx2" : "avx512"), TN_OK);
+        assert_int_equal(tn_op_forward(&s.r), TN_OK);
+        assert_int_equal(tn_op_backward(&s.r), TN_OK);
+        tn_small_close(&s);
+    }
+    assert_int_equal(memcmp(memory[3], memory[4] + 1, COUNT * sizeof(tn_real)), 0);
+    double given = 0, taken = 0;
+    for (int i = 0; i < OUT * OUT * C; i++) given += (double)memory[1][i];
+    for (int i = 0; i < COUNT; i++) taken += (double)memory[3][i];
+    assert_true(fabs(given - taken) < 1e-2);
+    for (int i = 0; i < 5; i++) free(memory[i]);
 }
 
 static void empty_windows_are_refused(void **state) {
@@ -180,6 +224,7 @@ int main(void) {
         cmocka_unit_test(random_shapes_agree),
         cmocka_unit_test(pools_equal_torch),
         cmocka_unit_test(nan_and_ties),
+        cmocka_unit_test(large_maps_are_no_different),
         cmocka_unit_test(empty_windows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,22 +1,8 @@
 #include "tests/support/fake_libraries.h"
 
-#include "layers/device/bfloat16.h"
-
-enum { NOT_INITIALIZED = 1, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
+enum { NOT_INITIALIZED = 1, ALLOC_FAILED = 3, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 
 static int made; /* what a handle points to */
-
-double tn_fake_get(const void *data, bool bf16, size_t at) {
-    return bf16 ? (double)tn_bf16_to_float(((const tn_bf16 *)data)[at])
-                : (double)((const float *)data)[at];
-}
-
-void tn_fake_set(void *data, bool bf16, size_t at, double x) {
-    if (bf16)
-        ((tn_bf16 *)data)[at] = tn_bf16_from_float((float)x);
-    else
-        ((float *)data)[at] = (float)x;
-}
 
 static const char *status_string(int status) {
     return status == INVALID_VALUE ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_OTHER";
@@ -44,17 +30,40 @@ static int set_workspace(void *handle, void *workspace, size_t bytes) {
 typedef struct side { /* one matrix, rows x columns as it lies, column-major */
     const void *data;
     int rows, columns, distance;
-    bool bf16, transposed;
+    tn_fake_type type;
+    bool terms_lie; /* terms of the product are its rows */
 } side;
 
 static bool is_there(const side *s) {
     const size_t elements = (size_t)(s->columns - 1) * (size_t)s->distance + (size_t)s->rows;
-    return s->distance >= s->rows && tn_fake_gpu_holds(s->data, elements * (s->bf16 ? 2 : 4));
+    const size_t width = s->type == TN_FAKE_BF16 ? 2 : 4;
+    return s->distance >= s->rows && tn_fake_gpu_holds(s->data, elements * width);
 }
 
-static double at(const side *s, int row, int column) {
-    const int r = s->transposed ? column : row, c = s->transposed ? row : column;
-    return tn_fake_get(s->data, s->bf16, (size_t)c * (size_t)s->distance + (size_t)r);
+static void row(const void *context, size_t row, size_t first, size_t count, double *to) {
+    const side *s = context;
+    const size_t distance = (size_t)s->distance, step = s->terms_lie ? 1 : distance;
+    const size_t at = row * (s->terms_lie ? distance : 1) + first * step;
+    for (size_t i = 0; i < count; i++)
+        to[TN_FAKE_STEP * i] = tn_fake_get(s->data, s->type, at + i * step);
+}
+
+typedef struct target {
+    side c;
+    void *data;
+    double scale, keep;
+} target;
+
+static void take(void *context, size_t i, size_t j, double sum) {
+    const target *t = context;
+    const size_t place = j * (size_t)t->c.distance + i;
+    const double kept = t->keep != 0 ? t->keep * tn_fake_get(t->data, t->c.type, place) : 0;
+    tn_fake_set(t->data, t->c.type, place, t->scale * sum + kept);
+}
+
+static tn_fake_type type_of(int type, int compute) {
+    if (type == TN_CUBLAS_REAL_16BF) return TN_FAKE_BF16;
+    return compute == TN_CUBLAS_COMPUTE_32F_FAST_TF32 ? TN_FAKE_TF32 : TN_FAKE_FP32;
 }
 
 static int gemm(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
@@ -65,32 +74,20 @@ static int gemm(void *handle, int op_a, int op_b, int m, int n, int k, const voi
     if (type_a != type_b || (type_a == TN_CUBLAS_REAL_32F && !float_output)) return NOT_SUPPORTED;
     if (type_a == TN_CUBLAS_REAL_16BF && compute != TN_CUBLAS_COMPUTE_32F) return NOT_SUPPORTED;
     if (m <= 0 || n <= 0 || k <= 0 || algorithm != TN_CUBLAS_GEMM_DEFAULT) return INVALID_VALUE;
-    const side sa = {a,
-                     op_a ? k : m,
-                     op_a ? m : k,
-                     lda,
-                     type_a == TN_CUBLAS_REAL_16BF,
-                     op_a == TN_CUBLAS_TRANSPOSED},
-               sb = {b,
-                     op_b ? n : k,
-                     op_b ? k : n,
-                     ldb,
-                     type_b == TN_CUBLAS_REAL_16BF,
-                     op_b == TN_CUBLAS_TRANSPOSED},
-               sc = {c, m, n, ldc, !float_output, false};
-    if (!is_there(&sa) || !is_there(&sb) || !is_there(&sc)) return INVALID_VALUE;
-    const double scale = (double)*(const float *)alpha, keep = (double)*(const float *)beta;
+    const tn_fake_type type = type_of(type_a, compute);
+    const bool turn_a = op_a == TN_CUBLAS_TRANSPOSED, turn_b = op_b == TN_CUBLAS_TRANSPOSED;
+    const side sa = {a, op_a ? k : m, op_a ? m : k, lda, type, turn_a};
+    const side sb = {b, op_b ? n : k, op_b ? k : n, ldb, type, !turn_b};
+    target t = {{c, m, n, ldc, float_output ? TN_FAKE_FP32 : TN_FAKE_BF16, false},
+                c,
+                (double)*(const float *)alpha,
+                (double)*(const float *)beta};
+    if (!is_there(&sa) || !is_there(&sb) || !is_there(&t.c)) return INVALID_VALUE;
+    const tn_fake_factor fa = {(size_t)m, row, &sa}, fb = {(size_t)n, row, &sb};
     tn_fake_gpu_reach();
-    for (int j = 0; j < n; j++)
-        for (int i = 0; i < m; i++) {
-            double sum = 0;
-            for (int l = 0; l < k; l++) sum += at(&sa, i, l) * at(&sb, l, j);
-            const size_t place = (size_t)j * (size_t)ldc + (size_t)i;
-            const double kept = keep != 0 ? keep * tn_fake_get(c, sc.bf16, place) : 0;
-            tn_fake_set(c, sc.bf16, place, scale * sum + kept);
-        }
+    const bool good = tn_fake_product(&fa, &fb, (size_t)k, take, &t);
     tn_fake_gpu_leave();
-    return 0;
+    return good ? 0 : ALLOC_FAILED;
 }
 
 const tn_cublas *tn_fake_cublas(void) {

@@ -195,74 +195,137 @@ static size_t place(const tensor *t, int n, int c, int y, int x) {
            (size_t)y * (size_t)t->step[2] + (size_t)x * (size_t)t->step[3];
 }
 
-static size_t weight_place(const filter *w, int k, int c, int r, int s) {
-    return ((size_t)(k * w->h + r) * (size_t)w->w + (size_t)s) * (size_t)w->c + (size_t)c;
-}
-
-/* Calls `visit` with the places of every product of the convolution: of x, w and y. */
-typedef void visitor(void *context, size_t x, size_t w, size_t y);
-static void walk(const work *k, visitor *visit, void *context) {
+/* Where output pixel `out` (of the whole batch) and tap meet the input: its image's row and column;
+ * false outside. */
+static bool meet(const work *k, size_t out, size_t tap, int *n, int *y, int *x) {
     const convolution *c = k->c;
-    for (int n = 0; n < k->y->n; n++)
-        for (int p = 0; p < k->y->h * k->y->w; p++)
-            for (int t = 0; t < k->w->h * k->w->w; t++) {
-                const int oy = p / k->y->w, ox = p % k->y->w, r = t / k->w->w, s = t % k->w->w;
-                const int y = oy * c->stride_y - c->pad_y + r * c->dilation_y;
-                const int x = ox * c->stride_x - c->pad_x + s * c->dilation_x;
-                if (y < 0 || y >= k->x->h || x < 0 || x >= k->x->w) continue;
-                for (int f = 0; f < k->w->k; f++)
-                    for (int i = 0; i < k->w->c; i++)
-                        visit(context, place(k->x, n, i, y, x), weight_place(k->w, f, i, r, s),
-                              place(k->y, n, f, oy, ox));
-            }
+    const int p = (int)(out % ((size_t)k->y->h * (size_t)k->y->w));
+    *n = (int)(out / ((size_t)k->y->h * (size_t)k->y->w));
+    *y = p / k->y->w * c->stride_y - c->pad_y + (int)tap / k->w->w * c->dilation_y;
+    *x = p % k->y->w * c->stride_x - c->pad_x + (int)tap % k->w->w * c->dilation_x;
+    return *y >= 0 && *y < k->x->h && *x >= 0 && *x < k->x->w;
 }
 
-/* Sums of products: to[index of `to`] += a * b, in double. */
-typedef struct sums {
-    double *to;
-    const void *a, *b;
-    bool bf16;
-} sums;
-
-static void to_y(void *context, size_t x, size_t w, size_t y) {
-    const sums *s = context;
-    s->to[y] += tn_fake_get(s->a, s->bf16, x) * tn_fake_get(s->b, s->bf16, w);
-}
-static void to_x(void *context, size_t x, size_t w, size_t y) {
-    const sums *s = context;
-    s->to[x] += tn_fake_get(s->a, s->bf16, y) * tn_fake_get(s->b, s->bf16, w);
-}
-static void to_w(void *context, size_t x, size_t w, size_t y) {
-    const sums *s = context;
-    s->to[w] += tn_fake_get(s->a, s->bf16, x) * tn_fake_get(s->b, s->bf16, y);
+/* The same from input pixel `in`: the output pixel that this tap brings it to. */
+static bool meet_back(const work *k, size_t in, size_t tap, int *n, int *y, int *x) {
+    const convolution *c = k->c;
+    const int p = (int)(in % ((size_t)k->x->h * (size_t)k->x->w));
+    const int down = p / k->x->w + c->pad_y - (int)tap / k->w->w * c->dilation_y;
+    const int across = p % k->x->w + c->pad_x - (int)tap % k->w->w * c->dilation_x;
+    *n = (int)(in / ((size_t)k->x->h * (size_t)k->x->w));
+    *y = down / c->stride_y;
+    *x = across / c->stride_x;
+    return down >= 0 && across >= 0 && down % c->stride_y == 0 && across % c->stride_x == 0 &&
+           *y < k->y->h && *x < k->y->w;
 }
 
-static void write_one(void *out, bool bf16, size_t at, const double *sum, double beta) {
-    tn_fake_set(out, bf16, at, sum[at] + (beta != 0 ? beta * tn_fake_get(out, bf16, at) : 0));
+static size_t place_of_pixel(const tensor *t, size_t pixel, size_t channel) {
+    const size_t p = pixel % ((size_t)t->h * (size_t)t->w);
+    return place(t, (int)(pixel / ((size_t)t->h * (size_t)t->w)), (int)channel,
+                 (int)(p / (size_t)t->w), (int)(p % (size_t)t->w));
 }
 
-static void write_tensor(const tensor *t, void *out, const double *sum, double beta) {
-    for (int n = 0; n < t->n; n++)
-        for (int y = 0; y < t->h; y++)
-            for (int x = 0; x < t->w; x++)
-                for (int c = 0; c < t->c; c++)
-                    write_one(out, t->type == TN_CUDNN_BFLOAT16, place(t, n, c, y, x), sum, beta);
+static size_t pixels_of(const tensor *t) {
+    return (size_t)t->n * (size_t)t->h * (size_t)t->w;
 }
 
-static int compute(const work *k, visitor *visit, const void *a, const void *b, const tensor *to,
-                   void *out, const void *beta) {
-    const size_t weights = (size_t)k->w->k * (size_t)k->w->c * (size_t)k->w->h * (size_t)k->w->w;
-    sums s = {calloc(to ? last(to) + 1 : weights, sizeof(double)), a, b,
-              k->x->type == TN_CUDNN_BFLOAT16};
-    if (!s.to) return ALLOC_FAILED;
-    const double keep = (double)*(const float *)beta;
+static size_t taps_of(const filter *w) {
+    return (size_t)w->h * (size_t)w->w;
+}
+
+static tn_fake_type type_of(const work *k) {
+    if (k->x->type == TN_CUDNN_BFLOAT16) return TN_FAKE_BF16;
+    return k->c->math == TN_CUDNN_FMA_MATH ? TN_FAKE_FP32 : TN_FAKE_TF32;
+}
+
+/* A row of elements that lie side by side under each tap: a term is (tap, channel). */
+typedef bool meeting(const work *k, size_t pixel, size_t tap, int *n, int *y, int *x);
+static void under_taps(const work *k, meeting *meets, const tensor *t, const void *data,
+                       size_t pixel, size_t first, size_t count, double *to) {
+    const size_t channels = (size_t)t->c;
+    const tn_fake_type type = type_of(k);
+    for (size_t i = 0; i < count;) {
+        const size_t tap = (first + i) / channels, from = (first + i) % channels;
+        const size_t run = channels - from < count - i ? channels - from : count - i;
+        int n, y, x;
+        const bool inside = meets(k, pixel, tap, &n, &y, &x);
+        const size_t at = inside ? place(t, n, (int)from, y, x) : 0;
+        for (size_t j = 0; j < run; j++)
+            to[TN_FAKE_STEP * (i + j)] = inside ? tn_fake_get(data, type, at + j) : 0;
+        i += run;
+    }
+}
+
+/* Rows of each factor. Forward: (pixel of y) x (filter), terms (tap, channel). */
+static void window(const void *context, size_t pixel, size_t first, size_t count, double *to) {
+    const work *k = context;
+    under_taps(k, meet, k->x, k->px, pixel, first, count, to);
+}
+static void filter_row(const void *context, size_t f, size_t first, size_t count, double *to) {
+    const work *k = context;
+    const size_t at = f * taps_of(k->w) * (size_t)k->w->c + first;
+    for (size_t i = 0; i < count; i++)
+        to[TN_FAKE_STEP * i] = tn_fake_get(k->pw, type_of(k), at + i);
+}
+
+/* Backward data: (pixel of x) x (channel), terms (tap, filter). */
+static void window_back(const void *context, size_t pixel, size_t first, size_t count, double *to) {
+    const work *k = context;
+    under_taps(k, meet_back, k->y, k->py, pixel, first, count, to);
+}
+static void channel_row(const void *context, size_t c, size_t first, size_t count, double *to) {
+    const work *k = context;
+    const size_t filters = (size_t)k->w->k, channels = (size_t)k->w->c, taps = taps_of(k->w);
+    for (size_t i = 0; i < count; i++) {
+        const size_t tap = (first + i) / filters, f = (first + i) % filters;
+        to[TN_FAKE_STEP * i] = tn_fake_get(k->pw, type_of(k), (f * taps + tap) * channels + c);
+    }
+}
+
+/* Backward filter: (filter) x (tap, channel), terms pixels of y. */
+static void gradient_row(const void *context, size_t f, size_t first, size_t count, double *to) {
+    const work *k = context;
+    for (size_t i = 0; i < count; i++)
+        to[TN_FAKE_STEP * i] = tn_fake_get(k->py, type_of(k), place_of_pixel(k->y, first + i, f));
+}
+static void tap_row(const void *context, size_t row, size_t first, size_t count, double *to) {
+    const work *k = context;
+    const size_t tap = row / (size_t)k->w->c, c = row % (size_t)k->w->c;
+    for (size_t i = 0; i < count; i++) {
+        int n, y, x;
+        const bool inside = meet(k, first + i, tap, &n, &y, &x);
+        to[TN_FAKE_STEP * i] =
+            inside ? tn_fake_get(k->px, type_of(k), place(k->x, n, (int)c, y, x)) : 0;
+    }
+}
+
+/* What is written: a tensor's (pixel, channel), or weights as they lie. */
+typedef struct target {
+    const tensor *tensor; /* NULL: weights */
+    size_t columns;
+    void *data;
+    tn_fake_type type;
+    double keep;
+} target;
+
+static void take(void *context, size_t i, size_t j, double sum) {
+    const target *t = context;
+    const size_t at = t->tensor ? place_of_pixel(t->tensor, i, j) : i * t->columns + j;
+    const double kept = t->keep != 0 ? t->keep * tn_fake_get(t->data, t->type, at) : 0;
+    tn_fake_set(t->data, t->type, at, sum + kept);
+}
+
+static int compute(tn_fake_factor a, tn_fake_factor b, size_t terms, target to, const void *beta) {
+    to.columns = b.rows;
+    to.keep = (double)*(const float *)beta;
     tn_fake_gpu_reach();
-    walk(k, visit, &s);
-    if (to) write_tensor(to, out, s.to, keep);
-    for (size_t i = 0; !to && i < weights; i++) write_one(out, s.bf16, i, s.to, keep);
+    const bool good = tn_fake_product(&a, &b, terms, take, &to);
     tn_fake_gpu_leave();
-    free(s.to);
-    return 0;
+    return good ? 0 : ALLOC_FAILED;
+}
+
+static tn_fake_type stored(const work *k) {
+    return k->x->type == TN_CUDNN_BFLOAT16 ? TN_FAKE_BF16 : TN_FAKE_FP32;
 }
 
 static int forward(void *handle, const void *alpha, void *dx, const void *x, void *dw,
@@ -271,7 +334,9 @@ static int forward(void *handle, const void *alpha, void *dx, const void *x, voi
     const work k = {dx, dy, dw, c, (void *)(uintptr_t)x, (void *)(uintptr_t)w, y};
     if (*(const float *)alpha != 1 || !accept(handle, &k, algorithm, workspace, bytes))
         return BAD_PARAM;
-    return compute(&k, to_y, x, w, dy, y, beta);
+    return compute((tn_fake_factor){pixels_of(dy), window, &k},
+                   (tn_fake_factor){(size_t)k.w->k, filter_row, &k}, taps_of(dw) * (size_t)k.w->c,
+                   (target){.tensor = dy, .data = y, .type = stored(&k)}, beta);
 }
 
 static int backward_data(void *handle, const void *alpha, void *dw, const void *w, void *dy,
@@ -280,7 +345,9 @@ static int backward_data(void *handle, const void *alpha, void *dw, const void *
     const work k = {dx, dy, dw, c, x, (void *)(uintptr_t)w, (void *)(uintptr_t)y};
     if (*(const float *)alpha != 1 || !accept(handle, &k, algorithm, workspace, bytes))
         return BAD_PARAM;
-    return compute(&k, to_x, y, w, dx, x, beta);
+    return compute((tn_fake_factor){pixels_of(dx), window_back, &k},
+                   (tn_fake_factor){(size_t)k.w->c, channel_row, &k}, taps_of(dw) * (size_t)k.w->k,
+                   (target){.tensor = dx, .data = x, .type = stored(&k)}, beta);
 }
 
 static int backward_filter(void *handle, const void *alpha, void *dx, const void *x, void *dy,
@@ -289,7 +356,9 @@ static int backward_filter(void *handle, const void *alpha, void *dx, const void
     const work k = {dx, dy, dw, c, (void *)(uintptr_t)x, w, (void *)(uintptr_t)y};
     if (*(const float *)alpha != 1 || !accept(handle, &k, algorithm, workspace, bytes))
         return BAD_PARAM;
-    return compute(&k, to_w, x, y, NULL, w, beta);
+    return compute((tn_fake_factor){(size_t)k.w->k, gradient_row, &k},
+                   (tn_fake_factor){taps_of(dw) * (size_t)k.w->c, tap_row, &k}, pixels_of(dy),
+                   (target){.data = w, .type = stored(&k)}, beta);
 }
 
 const tn_cudnn *tn_fake_cudnn(void) {

@@ -14,8 +14,26 @@ const tn_cublas *tn_fake_cublas(void);
  * Dense images of a prime number of columns above 10 have none. */
 const tn_cudnn *tn_fake_cudnn(void);
 
-/* An element of the GPU's memory of cuDNN's or cuBLAS's type; within reach (fake_gpu.h). */
-double tn_fake_get(const void *data, bool bf16, size_t at);
-void tn_fake_set(void *data, bool bf16, size_t at, double x);
+/* ---- for both: arithmetic, within reach (fake_gpu.h) ---- */
+
+enum { TN_FAKE_STEP = 4 };
+
+/* How an element lies there. TF32 lies as fp32 and is rounded to 10 bits where it is a factor. */
+typedef enum tn_fake_type { TN_FAKE_FP32, TN_FAKE_BF16, TN_FAKE_TF32 } tn_fake_type;
+double tn_fake_get(const void *data, tn_fake_type type, size_t at);
+void tn_fake_set(void *data, tn_fake_type type, size_t at, double x);
+
+/* One side of a product: to[TN_FAKE_STEP * i] = term first + i of `row`, for `count` terms. */
+typedef struct tn_fake_factor {
+    size_t rows;
+    void (*row)(const void *context, size_t row, size_t first, size_t count, double *to);
+    const void *context;
+} tn_fake_factor;
+
+/* Gives every sum over `terms` of a's row i times b's row j to `take`, in double, once. Each sum
+ * runs from the first term to the last. false: no memory. */
+typedef void tn_fake_taker(void *context, size_t i, size_t j, double sum);
+bool tn_fake_product(const tn_fake_factor *a, const tn_fake_factor *b, size_t terms,
+                     tn_fake_taker *take, void *context);
 
 #endif

@@ -29,16 +29,20 @@ static void count_served(const tn_kernel *kernel) {
     }
 }
 
-/* How kernels of the GPU are tried. */
+/* How kernels of the GPU, and those that take bf16, are tried. */
 static tn_there_way way;
 
 /* ---- comparing ---- */
 
-static double bound(const tn_world *w, double largest) {
+static double bound_of(const tn_world *w, double largest, double rounding) {
     if (w->integers && way.precision != TN_PRECISION_BF16) return 0;
     double tolerance = w->c->tolerance > 0 ? w->c->tolerance : 1e-5;
-    if (tn_there_tolerance(way) > tolerance) tolerance = tn_there_tolerance(way);
+    if (rounding > tolerance) tolerance = rounding;
     return tolerance * (largest > 1 ? largest : 1);
+}
+
+static double bound(const tn_world *w, double largest) {
+    return bound_of(w, largest, tn_there_tolerance(way));
 }
 
 /* Rows of `width` elements, `pitch` apart. The reference holds no NaN; `got` may. */
@@ -159,6 +163,12 @@ static bool gpu_is_tried(const tn_harness_case *c, uint64_t seed) {
            !tn_there_is_emulated();
 }
 
+/* Emulated tensor cores do not round: one case of three is enough for what is asked of libraries.
+ */
+static bool is_worth_it(tn_precision precision, uint64_t seed) {
+    return precision != TN_PRECISION_TF32 || !tn_there_is_emulated() || seed % 3 == 0;
+}
+
 /* Forward must not depend on the number of threads, to the last bit; on a GPU, on the order in
  * which its threads run. */
 static const char *check_threads(const tn_harness_case *c, uint64_t seed, const tn_kernel *kernel) {
@@ -187,9 +197,17 @@ static const char *check_threads(const tn_harness_case *c, uint64_t seed, const 
     return wrong;
 }
 
-/* The processor's kernels know fp32 alone. */
+static bool there_is_tried(const tn_harness_case *c, uint64_t seed, tn_precision precision) {
+    if (precision == TN_PRECISION_FP32) return gpu_is_tried(c, seed);
+    return tn_there_gpu() && gpu_is_tried(c, seed) &&
+           tn_gpu_check_precision(tn_there_gpu(), precision) == TN_OK &&
+           is_worth_it(precision, seed);
+}
+
+/* The processor's kernels know fp32, and some bf16. */
 static bool is_tried(const tn_harness_case *c, uint64_t seed, const tn_kernel *kernel) {
-    return tn_pass_is_there(kernel) ? gpu_is_tried(c, seed) : way.precision == TN_PRECISION_FP32;
+    if (tn_pass_is_there(kernel)) return there_is_tried(c, seed, way.precision);
+    return way.precision == TN_PRECISION_FP32 || tn_pass_has_copies(kernel, way);
 }
 
 /* Runs the reference through all passes: `base` is as forward left it, `after` as the pass did. */
@@ -224,28 +242,22 @@ static const char *check_data(const tn_harness_case *c, uint64_t seed, bool inte
     return wrong;
 }
 
-static bool has_kernels_there(const tn_op_kind *kind) {
+static bool has_kernels_to_try(const tn_harness_case *c, uint64_t seed) {
     for (int pass = 0; pass < TN_PASSES; pass++)
-        for (int i = 0; kind->kernels[pass] && kind->kernels[pass][i]; i++)
-            if (tn_pass_is_there(kind->kernels[pass][i])) return true;
+        for (int i = 0; c->kind->kernels[pass] && c->kind->kernels[pass][i]; i++)
+            if (is_tried(c, seed, c->kind->kernels[pass][i])) return true;
     return false;
 }
 
-/* Emulated tensor cores do not round: one case of three is enough for what is asked of libraries.
- */
-static bool is_worth_it(tn_precision precision, uint64_t seed) {
-    return precision != TN_PRECISION_TF32 || !tn_there_is_emulated() || seed % 3 == 0;
-}
-
-/* tf32 and bf16 on the GPU, against the reference in fp32 on the same rounded values. */
+/* tf32 and bf16, against the reference in fp32 on the same rounded values. What bf16 may cost: an
+ * element is rounded once when it is written, by 2^-8 of itself at most, and so is a weight before
+ * it is multiplied, whose errors add up like the products themselves: 2^-7 of the largest element
+ * together. tn_there_tolerance allows twice that. */
 static const char *check_precisions(const tn_harness_case *c, uint64_t seed) {
     const char *wrong = NULL;
-    if (!has_kernels_there(c->kind) || !tn_there_gpu() || !gpu_is_tried(c, seed)) return NULL;
     for (int p = TN_PRECISION_TF32; p <= TN_PRECISION_BF16 && !wrong; p++) {
-        if (tn_gpu_check_precision(tn_there_gpu(), (tn_precision)p) != TN_OK ||
-            !is_worth_it((tn_precision)p, seed))
-            continue;
         way = (tn_there_way){(tn_precision)p, seed % 4 == 0};
+        if (!has_kernels_to_try(c, seed)) continue;
         wrong = check_data(c, seed, false, c->mode != TN_INFER && seed % 2);
         if (wrong) {
             static char text[1200];

@@ -89,6 +89,37 @@ typedef struct there {
     tn_step step;
 } there;
 
+/* ---- memory there ---- */
+
+static tn_gpu *gpu_of(const tn_kernel *kernel) {
+    return kernel->device == TN_ON_GPU ? tn_there_gpu() : NULL;
+}
+
+static tn_status take(tn_gpu *gpu, size_t bytes, void **memory) {
+    if (gpu) return tn_gpu_alloc(gpu, bytes, "a test", memory);
+    *memory = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    return *memory ? TN_OK : tn_fail("out of memory");
+}
+
+static void give_back(tn_gpu *gpu, void *memory) {
+    if (gpu)
+        tn_gpu_free(gpu, memory);
+    else
+        free(memory);
+}
+
+static tn_status copy_in(tn_gpu *gpu, void *to, const void *from, size_t bytes) {
+    if (gpu) return tn_gpu_copy_in(gpu, to, from, bytes, "a test");
+    memcpy(to, from, bytes);
+    return TN_OK;
+}
+
+static tn_status copy_out(tn_gpu *gpu, void *to, const void *from, size_t bytes) {
+    if (gpu) return tn_gpu_copy_out(gpu, to, from, bytes, "a test");
+    memcpy(to, from, bytes);
+    return TN_OK;
+}
+
 static size_t raw_bytes(const tn_world_block *b) {
     return (b->bytes + GUARD - 1) / GUARD * GUARD + 2 * GUARD;
 }
@@ -194,19 +225,19 @@ static void keep(tn_world *w, const there *t, tn_pass pass) {
 }
 
 tn_status tn_there_prepare(tn_world *w, tn_there_way way, tn_pass pass) {
-    there t = {.gpu = tn_there_gpu()};
+    const tn_kernel *kernel = w->run.pass[pass].kernel;
+    there t = {.gpu = gpu_of(kernel)};
     look(&t, w, way);
     t.run.out.data = t.run.dout.data = NULL;
-    const tn_kernel *kernel = t.run.pass[pass].kernel;
     const tn_status status = kernel->prepare(&t.run, &t.run.pass[pass]);
     keep(w, &t, pass);
     return status;
 }
 
 void tn_there_release(tn_world *w, tn_there_way way, tn_pass pass) {
-    there t = {.gpu = tn_there_gpu()};
     const tn_kernel *kernel = w->run.pass[pass].kernel;
     if (!kernel || !kernel->release) return;
+    there t = {.gpu = gpu_of(kernel)};
     look(&t, w, way);
     kernel->release(&t.run, &t.run.pass[pass]);
 }
@@ -234,19 +265,19 @@ static tn_status open_there(there *t, tn_world *w, tn_there_way way) {
     if (!t->sent || !t->got) return tn_fail("out of memory");
     for (int i = 0; i < t->n; i++) pack(t, &t->twin[i]);
     void *memory, *loss;
-    TN_TRY(tn_gpu_alloc(t->gpu, t->bytes, "a test", &memory));
+    TN_TRY(take(t->gpu, t->bytes, &memory));
     t->memory = memory;
-    TN_TRY(tn_gpu_copy_in(t->gpu, memory, t->sent, t->bytes, "a test"));
-    TN_TRY(tn_gpu_alloc(t->gpu, sizeof(double), "a loss", &loss));
+    TN_TRY(copy_in(t->gpu, memory, t->sent, t->bytes));
+    TN_TRY(take(t->gpu, sizeof(double), &loss));
     t->loss = loss;
-    return tn_gpu_zero(t->gpu, loss, sizeof(double), "a loss");
+    return copy_in(t->gpu, loss, &(double){0}, sizeof(double));
 }
 
 static void close_there(there *t) {
     free(t->sent);
     free(t->got);
-    tn_gpu_free(t->gpu, t->memory);
-    tn_gpu_free(t->gpu, t->loss);
+    give_back(t->gpu, t->memory);
+    give_back(t->gpu, t->loss);
 }
 
 static tn_status run_there(there *t, tn_world *w, tn_there_way way, tn_pass pass) {
@@ -254,18 +285,18 @@ static tn_status run_there(there *t, tn_world *w, tn_there_way way, tn_pass pass
     look(t, w, way);
     tn_kernel_run *k = &t->run.pass[pass];
     TN_TRY(k->kernel->run(&t->run, k));
-    TN_TRY(tn_gpu_synchronize(t->gpu, k->kernel->name));
-    TN_TRY(tn_gpu_copy_out(t->gpu, t->got, t->memory, t->bytes, "a test"));
+    if (t->gpu) TN_TRY(tn_gpu_synchronize(t->gpu, k->kernel->name));
+    TN_TRY(copy_out(t->gpu, t->got, t->memory, t->bytes));
     for (int i = 0; i < t->n; i++) unpack(t, &t->twin[i]);
-    if (pass == TN_FORWARD)
-        TN_TRY(tn_gpu_copy_out(t->gpu, &w->run.loss, t->loss, sizeof(double), "a loss"));
+    if (pass == TN_FORWARD && t->gpu)
+        TN_TRY(copy_out(t->gpu, &w->run.loss, t->loss, sizeof(double)));
     for (int i = 0; i < w->c->n_param; i++) w->param[i].version = t->param[i].version;
     keep(w, t, pass);
     return TN_OK;
 }
 
 tn_status tn_there_run(tn_world *w, tn_there_way way, tn_pass pass) {
-    there t = {.gpu = tn_there_gpu()};
+    there t = {.gpu = gpu_of(w->run.pass[pass].kernel)};
     const tn_status status = run_there(&t, w, way, pass);
     close_there(&t);
     return status;

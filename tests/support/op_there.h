@@ -1,4 +1,5 @@
 /* Kernels of the GPU on a world of the harness: on a real GPU where there is one, else emulated.
+ * And kernels of the processor that take bf16: "there" is memory beside the world's then.
  *
  * Every block of the world, guards included, is copied there, the pass run, and everything copied
  * back; the harness then compares as it does for the processor's kernels. */

@@ -7,9 +7,9 @@
 #include "tests/support/small_op.h"
 
 /* Kernels that known values are tried with: "cuda" last, left out where nothing runs it. */
-static const char *const tn_small_kernels[] = {"ref", "avx2", "cuda"};
+static const char *const tn_small_kernels[] = {"ref", "avx2", "avx512", "cuda"};
 static inline int tn_small_n_kernels(void) {
-    return tn_there_gpu() ? 3 : 2;
+    return tn_there_gpu() ? 4 : 3;
 }
 
 /* tn_small_prepare, on the GPU for "cuda". */

@@ -1,4 +1,5 @@
 #include "tests/support/torch_parity.h"
+#include "tests/support/smooth.h"
 
 #include "src/net/net.h"
 #include "src/net/run.h"
@@ -203,16 +204,6 @@ static tn_status compare(tn_net *net, expected *e, tn_parity *out) {
     return status;
 }
 
-static void make_smooth(tn_cfg *cfg) {
-    for (int i = 0; i < cfg->n_sections; i++) {
-        tn_option *option = (tn_option *)(uintptr_t)cfg->section[i].option;
-        if (strcmp(cfg->section[i].name, "maxpool") == 0) cfg->section[i].name = "local_avgpool";
-        for (int j = 0; j < cfg->section[i].n_options; j++) {
-            if (strcmp(option[j].value, "relu") == 0) option[j].value = "mish";
-        }
-    }
-}
-
 static tn_status load_net(const char *name, bool smooth, int size, tn_net **net) {
     char path[256], width[32], height[32];
     tn_cfg cfg;
@@ -220,7 +211,7 @@ static tn_status load_net(const char *name, bool smooth, int size, tn_net **net)
     snprintf(width, sizeof width, "width=%d", size);
     snprintf(height, sizeof height, "height=%d", size);
     TN_TRY(tn_cfg_load(path, &cfg));
-    if (smooth) make_smooth(&cfg);
+    if (smooth) tn_test_smooth(&cfg);
     tn_status status = tn_cfg_override(&cfg, width);
     if (status == TN_OK) status = tn_cfg_override(&cfg, height);
     if (status == TN_OK) return tn_net_create(&cfg, NULL, net);

@@ -1,6 +1,7 @@
 /* Optimizers against torch 2 (torch.optim, double precision, printed to nine digits), and the
  * promises that hold for any numbers: frozen is frozen, threads change no bit. */
 #include "src/net/optimizer.h"
+#include "src/net/update_loops.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -188,6 +189,54 @@ static void non_finite_is_found(void **state) {
     assert_int_equal(tn_params_non_finite_value(f.param, 2, 1), 0);
 }
 
+#if TN_UPDATE_AVX
+enum { LOOP = 131 };
+
+typedef struct looped {
+    tn_real w[LOOP], g[LOOP], first[LOOP], second[LOOP];
+} looped;
+
+static void fill_looped(looped *l) {
+    tn_real *const part[] = {l->w, l->g, l->first, l->second};
+    unsigned random = 1;
+    for (int i = 0; i < 4 * LOOP; i++) {
+        random = random * 1664525u + 1013904223u;
+        const tn_real value = (tn_real)(random >> 8) * (tn_real)0x1p-24;
+        part[i / LOOP][i % LOOP] = i < 2 * LOOP ? value - (tn_real).5 : value;
+    }
+}
+
+static void expect_equal_bits(const tn_update_loops *loops, bool runs) {
+    const tn_update_constants k = {(tn_real).01,  (tn_real).9,  (tn_real)1e-4, (tn_real)1e-5,
+                                   (tn_real).9,   (tn_real).99, (tn_real).1,   (tn_real).01,
+                                   (tn_real)1e-8, (tn_real)1.1};
+    static looped want, got;
+    for (size_t count = 0; count <= LOOP && runs; count++) {
+        fill_looped(&want);
+        fill_looped(&got);
+        tn_update_sgd(count, &k, want.w, want.g, want.first);
+        loops->sgd(count, &k, got.w, got.g, got.first);
+        assert_memory_equal(&got, &want, sizeof got);
+        fill_looped(&want);
+        fill_looped(&got);
+        tn_update_adam(count, &k, want.w, want.g, want.first, want.second);
+        loops->adam(count, &k, got.w, got.g, got.first, got.second);
+        assert_memory_equal(&got, &want, sizeof got);
+    }
+}
+#endif
+
+static void instruction_sets_change_no_bit(void **state) {
+    (void)state;
+#if TN_UPDATE_AVX
+    expect_equal_bits(&tn_update_loops_avx2,
+                      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    expect_equal_bits(&tn_update_loops_avx512,
+                      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"));
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sgd_equals_torch),
@@ -196,6 +245,7 @@ int main(void) {
         cmocka_unit_test(frozen_parameters_and_statistics_stay),
         cmocka_unit_test(own_rate_multiplies),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(instruction_sets_change_no_bit),
         cmocka_unit_test(non_finite_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

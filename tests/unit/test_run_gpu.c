@@ -1,5 +1,5 @@
-/* Whole nets on an emulated GPU. Without kernels there every op is staged, so that the bits must be
- * those of the processor; with kernels the net must be near. */
+/* Whole nets on an emulated GPU, and of bf16 on the processor. Without kernels there every op is
+ * staged, so that the bits must be those of the processor; with kernels the net must be near. */
 #include "layers/device/rng.h"
 #include "src/net/net.h"
 #include "src/net/run.h"
@@ -142,6 +142,19 @@ static void staged_nets_have_the_bits_of_the_processor(void **unused) {
     }
 }
 
+/* Relative to its length, all parameters taken together. */
+static double gradients_apart(const result *a, const result *b) {
+    double apart = 0, length = 0;
+    for (int i = 0; i < a->net->plan.n_params; i++) {
+        const tn_param *p = &a->net->param[i], *q = &b->net->param[i];
+        for (size_t j = 0; p->grad && j < p->spec->count; j++) {
+            apart += pow((double)p->grad[j] - (double)q->grad[j], 2);
+            length += pow((double)p->grad[j], 2);
+        }
+    }
+    return sqrt(apart / length);
+}
+
 /* In bf16 every tensor between ops is rounded to 8 bits of mantissa. */
 static void staged_bf16_is_near(void **unused) {
     (void)unused;
@@ -160,22 +173,36 @@ static void staged_bf16_is_near(void **unused) {
     tn_fake_gpu_remove();
 }
 
+/* The same on the processor, by whichever kernels are the best and, in inference, by the
+ * reference's, each of them staged. What callers see is fp32 nevertheless. */
+static void bf16_on_the_processor_is_near(void **unused) {
+    (void)unused;
+    result wide, narrow;
+    run_net(&wide, load_at("cfg/demo.cfg", 64), NULL, TN_PRECISION_FP32);
+    run_net(&narrow, load_at("cfg/demo.cfg", 64), NULL, TN_PRECISION_BF16);
+    assert_true(wide.loss != narrow.loss);
+    assert_float_equal(wide.loss, narrow.loss, 0.2);
+    for (size_t i = 0; i < 2 * wide.n_out; i++)
+        assert_float_equal(wide.out[i], narrow.out[i], 0.05);
+    assert_true(gradients_apart(&wide, &narrow) <= 0.25);
+    done(&wide);
+    done(&narrow);
+}
+
+/* Twice the same, to the last bit. */
+static void bf16_on_the_processor_repeats(void **unused) {
+    (void)unused;
+    result first, second;
+    run_all(&first, "cfg/thyronet.cfg", NULL, TN_PRECISION_BF16);
+    run_all(&second, "cfg/thyronet.cfg", NULL, TN_PRECISION_BF16);
+    same_bits(&first, &second);
+    done(&first);
+    done(&second);
+}
+
 /* Convolutions are staged, or GoogLeNet's would take minutes. */
 static bool all_but_convolutions(const char *source) {
     return strncmp(source, "convolution", strlen("convolution")) != 0;
-}
-
-/* Relative to its length, all parameters taken together. */
-static double gradients_apart(const result *a, const result *b) {
-    double apart = 0, length = 0;
-    for (int i = 0; i < a->net->plan.n_params; i++) {
-        const tn_param *p = &a->net->param[i], *q = &b->net->param[i];
-        for (size_t j = 0; p->grad && j < p->spec->count; j++) {
-            apart += pow((double)p->grad[j] - (double)q->grad[j], 2);
-            length += pow((double)p->grad[j], 2);
-        }
-    }
-    return sqrt(apart / length);
 }
 
 /* Three heads whose losses have their weights, concatenations, and ops staged in between. Images
@@ -283,6 +310,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(staged_nets_have_the_bits_of_the_processor),
         cmocka_unit_test(staged_bf16_is_near),
+        cmocka_unit_test(bf16_on_the_processor_is_near),
+        cmocka_unit_test(bf16_on_the_processor_repeats),
         cmocka_unit_test(nets_with_kernels_are_near),
         cmocka_unit_test(says_which_subdivisions_fit),
         cmocka_unit_test(a_failure_names_its_op),

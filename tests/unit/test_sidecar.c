@@ -72,6 +72,48 @@ static void comes_back(void **state) {
     tn_sidecar_free(&r);
 }
 
+/* The calibration of answers in 8 bits is another than that of answers in fp32. */
+static void scales_come_back(void **state) {
+    (void)state;
+    static const char *const op[] = {"0", "2.conv1"};
+    static const tn_quantisation scale[] = {{0.0039F, false}, {0.1F, true}};
+    tn_sidecar s = example(), r;
+    bool found;
+    s.int8 = (tn_sidecar_int8){.n = 2,
+                               .op = op,
+                               .scale = scale,
+                               .clip = "max",
+                               .list = "train.list",
+                               .list_digest = 5,
+                               .weights_digest = UINT64_MAX,
+                               .images = 256,
+                               .mean_change = NAN,
+                               .largest_change = NAN};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
+        if (tn_sidecar_read(weights, &r, &found) != TN_OK) fail_msg("%s", tn_error());
+        assert_int_equal(r.int8.n, 2);
+        for (int k = 0; k < 2; k++) {
+            assert_string_equal(r.int8.op[k], op[k]);
+            assert_true(r.int8.scale[k].step == scale[k].step);
+            assert_int_equal(r.int8.scale[k].is_signed, scale[k].is_signed);
+        }
+        assert_string_equal(r.int8.clip, "max");
+        assert_string_equal(r.int8.list, "train.list");
+        assert_true(r.int8.list_digest == 5 && r.int8.weights_digest == UINT64_MAX);
+        assert_true(r.int8.images == 256 && !r.calibrated);
+        assert_int_equal(r.int8.calibrated, i);
+        assert_int_equal(isnan(r.int8.mean_change) != 0, i == 0);
+        if (i) assert_true(r.int8.calibration.temperature == 2 && r.int8.largest_change == 0.25);
+        tn_sidecar_free(&r);
+        s.int8.mean_change = 0.125;
+        s.int8.largest_change = 0.25;
+        s.int8.calibrated = true;
+        s.int8.calibration =
+            (tn_calibration){.temperature = 2, .list = "held.list", .images = 9, .threshold = NAN};
+    }
+}
+
 static void calibration_comes_back(void **state) {
     (void)state;
     tn_sidecar s = example(), r;
@@ -170,6 +212,7 @@ static void every_truncation_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(scales_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(calibration_comes_back, setup, teardown),
         cmocka_unit_test(none_is_no_error),
         cmocka_unit_test_setup_teardown(damage_is_refused, setup, teardown),

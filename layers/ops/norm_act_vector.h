@@ -1,33 +1,11 @@
-/* What norm_act's AVX2 passes share. */
-#ifndef TN_OPS_NORM_ACT_AVX2_H
-#define TN_OPS_NORM_ACT_AVX2_H
+/* What norm_act's vectorised passes share. Included by files that are compiled for AVX2 or AVX-512
+ * alone; the bits of their results are the same. */
+#ifndef TN_OPS_NORM_ACT_VECTOR_H
+#define TN_OPS_NORM_ACT_VECTOR_H
 
-#include "layers/ops/avx2.h"
 #include "layers/ops/elements.h"
 #include "layers/ops/norm_act_kernels.h"
-
-/* Activations by how they are vectorised: OTHER goes through the scalar function, row by row. */
-typedef enum tn_norm_shape {
-    TN_SHAPE_LINEAR,
-    TN_SHAPE_RELU,
-    TN_SHAPE_LEAKY,
-    TN_SHAPE_OTHER,
-} tn_norm_shape;
-
-static inline tn_norm_shape tn_norm_shape_of(tn_activation a) {
-    switch (a) {
-    case TN_LINEAR:
-        return TN_SHAPE_LINEAR;
-    case TN_RELU:
-        return TN_SHAPE_RELU;
-    case TN_RELIE:
-    case TN_LEAKY:
-    case TN_REVLEAKY:
-        return TN_SHAPE_LEAKY;
-    default:
-        return TN_SHAPE_OTHER;
-    }
-}
+#include "layers/ops/vector_rows.h"
 
 /* z = (x - mean) * factor + shift, a row of padded channels each. What float leaves over of a mean
  * is in the shift. Forward and backward fill these alike, so that backward can tell z's sign to the
@@ -37,7 +15,7 @@ typedef struct tn_norm_rows {
 } tn_norm_rows;
 
 static inline tn_norm_rows tn_norm_rows_in(float *memory, int channels) {
-    const size_t padded = tn_padded(channels);
+    const size_t padded = tn_row_padded(channels);
     return (tn_norm_rows){memory, memory + padded, memory + 2 * padded};
 }
 
@@ -65,19 +43,16 @@ static inline void tn_norm_rows_fill(const tn_op_run *r, tn_norm_rows k) {
         if (a->batch_norm || a->bias) shift = (double)r->param[TN_NORM_BIAS]->value[c];
         tn_norm_rows_set(k, c, mean, factor, shift);
     }
-    for (size_t c = (size_t)channels; c < tn_padded(channels); c++)
+    for (size_t c = (size_t)channels; c < tn_row_padded(channels); c++)
         k.mean[c] = k.factor[c] = k.shift[c] = 0;
 }
 
-static inline __m256 tn_norm_z(tn_norm_rows k, __m256 x, int c) {
-    const __m256 centred = _mm256_sub_ps(x, _mm256_load_ps(k.mean + c));
-    return _mm256_fmadd_ps(centred, _mm256_load_ps(k.factor + c), _mm256_load_ps(k.shift + c));
+TN_INLINE_ALWAYS tn_vector tn_norm_z(tn_norm_rows k, tn_vector x, int c) {
+    const tn_vector centred = tn_vector_sub(x, tn_vector_load(k.mean + c));
+    return tn_vector_fma(centred, tn_vector_load(k.factor + c), tn_vector_load(k.shift + c));
 }
 
-/* Pixels that are summed in float before double takes over, and that stay in the nearest caches. */
-static inline size_t tn_norm_block(int channels) {
-    const size_t pixels = 16384 / (sizeof(float) * (size_t)channels);
-    return pixels < 32 ? 32 : pixels > 256 ? 256 : pixels / 4 * 4;
-}
+/* Pixels that are summed in float before double takes over. */
+enum { TN_NORM_BLOCK = 128 };
 
 #endif

@@ -1,0 +1,1 @@
+#include "layers/ops/norm_act_forward.h"

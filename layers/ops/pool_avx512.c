@@ -1,0 +1,1 @@
+#include "layers/ops/pool_vector.h"

@@ -1,0 +1,1 @@
+#include "src/commands/limits_fma.h"
