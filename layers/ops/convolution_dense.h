@@ -328,7 +328,8 @@ static bool library_leads_avx512(const tn_op_run *r, bool backward) {
         return a->kh * a->kw > 1 && a->stride_y == 1 && a->stride_x == 1 && a->dilation == 1 &&
                made->c / a->groups <= 16 && made->h * made->w > SMALL_MAP;
     }
-    return !backward && r->in[0].c < 16;
+    const bool pixels = a->kh * a->kw == 1 && a->stride_y == 1 && a->stride_x == 1;
+    return !backward && (r->in[0].c < 16 || (pixels && r->in[0].c <= 64 && r->out.c <= 64));
 }
 
 /* A kernel for AVX2 leaves to the library, where there is AVX-512, what its successor would. */
