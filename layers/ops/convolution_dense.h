@@ -318,9 +318,9 @@ static bool library_leads_avx2(const tn_op_run *r, bool backward) {
 }
 
 /* The same on Zen 5 (one core, whose peak is 260): groups of 16 channels, 5x5 and stride 1, 245
- * against 180, but for small maps, and reading an image. In all else it is level (1x1 and 3x3
- * forward) or behind: 1x1 backward data 140 to 220 against 205 to 240, 3x3 at 7x7 210 to 230
- * against 280. */
+ * against 180, but for small maps, 1x1 from 64 to 64 channels forward, 260 against 240, and reading
+ * an image. In all else it is level (1x1 and 3x3 forward) or behind: 1x1 backward data 140 to 220
+ * against 205 to 240, 3x3 at 7x7 210 to 230 against 280. */
 static bool library_leads_avx512(const tn_op_run *r, bool backward) {
     const tn_convolution_attr *a = r->op->attr;
     if (a->groups > 1) {
@@ -328,7 +328,8 @@ static bool library_leads_avx512(const tn_op_run *r, bool backward) {
         return a->kh * a->kw > 1 && a->stride_y == 1 && a->stride_x == 1 && a->dilation == 1 &&
                made->c / a->groups <= 16 && made->h * made->w > SMALL_MAP;
     }
-    return !backward && r->in[0].c < 16;
+    const bool pixels = a->kh * a->kw == 1 && a->stride_y == 1 && a->stride_x == 1;
+    return !backward && (r->in[0].c < 16 || (pixels && r->in[0].c <= 64 && r->out.c <= 64));
 }
 
 /* A kernel for AVX2 leaves to the library, where there is AVX-512, what its successor would. */

@@ -154,10 +154,11 @@ TN_INLINE_ALWAYS void tn_dense_put(const tn_dense_tile *t, tn_tile_sum *sum, int
     }
 }
 
-/* What is made is in place when the sums are. */
+/* What is made is in place when the sums are. AVX-512 fetches only what it adds to: so many lines
+ * at once keep what is read waiting, while stores wait aside. */
 TN_INLINE_ALWAYS void tn_dense_fetch_made(const tn_dense_tile *t, int segments, int rows,
                                           int vectors) {
-    if (t->streams) return;
+    if (t->streams || (TN_SEGMENT_ROWS > 1 && !t->add)) return;
 #pragma GCC unroll 8
     for (int s = 0; s < segments; s++) {
         const float *to = t->made[s];
