@@ -137,10 +137,13 @@ static const char *implementation(const_dnnl_primitive_desc_t pd) {
     return name;
 }
 
-/* Its matrix product may split a sum among threads: the answer of a net must not depend on how
- * many there are. */
+/* Its matrix product may split a sum among threads, and its block products of less than a vector of
+ * filters group it by how many there are: the answer of a net must not depend on that. */
 static int threads_for(const tn_op_run *r, const_dnnl_primitive_desc_t pd) {
-    return r->mode == TN_INFER && strstr(implementation(pd), "gemm") ? 1 : r->threads;
+    enum { VECTOR = 16 };
+    const char *name = implementation(pd);
+    const bool varies = strstr(name, "gemm") || (strstr(name, "brg") && r->out.c < VECTOR);
+    return r->mode == TN_INFER && varies ? 1 : r->threads;
 }
 
 /* Packs master weights (before forward, backward data), or adds packed gradients to plain ones. */
