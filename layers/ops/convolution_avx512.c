@@ -2,9 +2,9 @@
 
 /* Which shapes are better here than with the dense kernels and oneDNN 2.6, measured on Zen 5
  * (GFLOP/s of one core whose peak was 260 to 270; 5x5, forward / backward data): 4 channels a group
- * 222 / 220 against the library's 61 / 62, 8 channels 245 / 243 against 125 / 127 (stride 2: 212 /
- * 195 against 110 / 107), 16 channels 280 / 280 against 252 / 256, 32 channels 305 / 310 against
- * 285 / 295. The dense kernels stay ahead where wide groups meet 1x1 kernels or the gradient of a
+ * 222 / 219 against the library's 61 / 62, 8 channels 245 / 241 against 125 / 127 (stride 2: 212 /
+ * 191 against 110 / 107), 16 channels 284 / 281 against 252 / 256, 32 channels 270 / 271 against
+ * 272 / 287. The dense kernels stay ahead where wide groups meet 1x1 kernels or the gradient of a
  * stride; of depthwise ones the library does where few products meet many channels (3x3: 73 against
  * 88 at 512 channels, but 131 against 115 at 64). */
 static bool is_ours(const tn_op_run *r, bool backward) {
