@@ -39,9 +39,10 @@ nm -g --defined-only build/libtn.a 2>/dev/null | awk 'NF == 3 && $2 ~ /[TDBRC]/ 
 # wants another Darknet's header than the one at hand is not looked at.
 for h in $(git ls-files 'layers/*.h' 'src/*.h'); do
     case $h in src/plugin/host_alexeyab.h) grep -q 'struct network_state' "$darknet/include/darknet.h" || continue ;; esac
-    echo "#include \"$h\"" | ${CC:-gcc} -std=c17 $flags -mavx2 -mfma -fsyntax-only -x c - ||
+    echo "#include \"$h\"" | ${CC:-gcc} -std=c17 $flags -mavx2 -mfma -Wno-psabi -fsyntax-only -x c - ||
         complain "$h does not stand alone"
-    case $h in layers/ops/convolution_dense*.h | layers/ops/norm_act_*ward.h | *_vector.h | *_avx2.h) continue ;; esac
+    case $h in layers/ops/convolution_*_cuda.h | layers/ops/convolution_kernels.h | layers/ops/convolution_axis.h) ;;
+    layers/ops/convolution_*.h | layers/ops/norm_act_*ward.h | layers/ops/norm_act_bf16.h | *_vector.h | *_avx2.h) continue ;; esac
     echo "#include \"$h\"" | ${CXX:-g++} -std=c++17 $flags -mavx2 -mfma -fsyntax-only -x c++ - ||
         complain "$h is no C++"
 done
@@ -60,6 +61,7 @@ tidy() { # one file
     local isa=
     case $1 in
     *_avx2.c) isa='-mavx2 -mfma' ;;
+    *_bf16_avx512.c) isa='-mavx512bf16 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma' ;;
     *_avx512.c) isa='-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma' ;;
     esac
     clang-tidy --quiet "$1" -- -std=c17 $flags $isa -Wno-unknown-pragmas 2>/dev/null
