@@ -179,7 +179,8 @@ static tn_status keep(const calibrate *c) {
                              .wanted_sensitivity = c->sensitivity,
                              .sensitivity = c->threshold.sensitivity,
                              .specificity = c->threshold.specificity,
-                             .positives = (double)c->threshold.positives};
+                             .positives = (double)c->threshold.positives,
+                             .precision = tn_model_precision(m)};
     TN_TRY(tn_file_digest(c->list.path_of_list, &kept->list_digest));
     TN_TRY(tn_file_digest(m->args.weights, &kept->weights_digest));
     if (!chosen && had_threshold)

@@ -136,6 +136,13 @@ static tn_status choose_names(tn_model *m) {
     return find_positive(m);
 }
 
+/* Whether a calibration is of answers in the precision at hand. */
+static bool fits_precision(const tn_calibration *c) {
+    const char *now = tn_device_int8() ? "int8" : tn_precision_name(tn_device_precision());
+    const char *fitted = c->precision ? c->precision : tn_device_int8() ? "int8" : "fp32";
+    return strcmp(fitted, now) == 0;
+}
+
 /* A temperature fitted to other weights, or to answers in another precision, says nothing of these.
  */
 static tn_status choose_temperature(tn_model *m) {
@@ -144,6 +151,7 @@ static tn_status choose_temperature(tn_model *m) {
     m->temperature = 1;
     if (!m->has_sidecar || !(tn_device_int8() ? s->int8.calibrated : s->calibrated)) return TN_OK;
     const tn_calibration *c = tn_device_int8() ? &s->int8.calibration : &s->calibration;
+    if (!fits_precision(c)) return TN_OK;
     TN_TRY(tn_file_digest(m->args.weights, &digest));
     m->calibrated = digest == c->weights_digest;
     m->calibration = m->calibrated ? c : NULL;
@@ -275,9 +283,11 @@ double tn_model_threshold(const tn_model *m) {
 
 char *tn_model_calibration_text(const tn_model *m) {
     const tn_calibration *c = m->calibration;
-    if (!m->calibrated && m->quantisation && m->sidecar.calibrated)
-        return tn_text("uncalibrated: what `calibrate` chose was for answers in fp32, and is not "
-                       "used; calibrate -precision int8 fits these");
+    const tn_calibration *other = &m->sidecar.calibration;
+    if (!m->calibrated && m->sidecar.calibrated && (m->quantisation || !fits_precision(other)))
+        return tn_text("uncalibrated: what `calibrate` chose was for answers in %s, and is not "
+                       "used; calibrate -precision %s fits these",
+                       other->precision ? other->precision : "fp32", tn_model_precision(m));
     if (!m->calibrated) return tn_text("uncalibrated");
     return tn_text("calibrated (temperature %.4g, fitted on %.0f images of %s)", c->temperature,
                    c->images, c->list);

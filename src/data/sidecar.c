@@ -61,6 +61,7 @@ static bool add_calibration(cJSON *root, const tn_calibration *c) {
     ok = ok && add_digest(object, "list_digest", c->list_digest);
     ok = ok && add_digest(object, "weights_digest", c->weights_digest);
     ok = ok && cJSON_AddNumberToObject(object, "images", c->images);
+    ok = ok && (!c->precision || cJSON_AddStringToObject(object, "precision", c->precision));
     if (!ok || isnan(c->threshold)) return ok;
     ok = cJSON_AddNumberToObject(object, "threshold", c->threshold);
     ok = ok && cJSON_AddNumberToObject(object, "wanted_sensitivity", c->wanted_sensitivity);
@@ -248,6 +249,8 @@ static tn_status get_calibration(const cJSON *root, const char *path, tn_arena *
     TN_TRY(get_digest(object, path, "list_digest", &c->list_digest));
     TN_TRY(get_digest(object, path, "weights_digest", &c->weights_digest));
     TN_TRY(get_number(object, path, "images", 9e15, &c->images));
+    if (cJSON_HasObjectItem(object, "precision"))
+        TN_TRY(get_text(object, path, "precision", arena, &c->precision));
     TN_TRY(get_threshold(object, path, c));
     if (isnan(c->threshold) || positive) return TN_OK;
     return tn_fail("%s: a threshold, but no \"positive\" class that it is of", path);

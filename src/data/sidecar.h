@@ -28,6 +28,7 @@ typedef struct tn_calibration {
     double wanted_sensitivity;       /* what it was chosen for; these are NaN without one */
     double sensitivity, specificity; /* what it gives on those images */
     double positives;                /* how many of the images are positive */
+    const char *precision;           /* what those answers were computed in; NULL: "fp32" */
 } tn_calibration;
 
 /* What `classifier quantize` found: how convolutions are given their input in 8 bits. */

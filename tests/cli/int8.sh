@@ -126,6 +126,15 @@ check "calibrate -precision int8 fits them" test $? = 0
 check "both are kept" json 'o["calibrated"] and o["calibration"]["temperature"] > 0 and o["int8"]["calibrated"] and o["int8"]["calibration"]["threshold"] > 0' $w.json
 classifier predict "$cfg" $w "$image" -precision int8 -json >after.json
 check "... and used" json 'o["calibrated"] and o["threshold"] > 0 and o["precision"] == "int8"' after.json
+if classifier predict "$cfg" $w "$image" -precision bf16 >text; then
+    check "bf16 does not take fp32's either" grep -q '^scores: uncalibrated: what `calibrate` chose was for answers in fp32' text
+    cp $w half.weights && cp $w.json half.weights.json
+    check "calibrate -precision bf16 fits them" classifier calibrate $data "$cfg" half.weights -sensitivity 0.9 -precision bf16
+    check "... and used" bash -c "'$root/darknet' classifier predict '$cfg' half.weights '$image' -precision bf16 2>/dev/null | grep -q '^scores: calibrated'"
+    check "... not for fp32" bash -c "'$root/darknet' classifier predict '$cfg' half.weights '$image' 2>/dev/null | grep -q 'for answers in bf16'"
+else
+    echo "skip - calibration in bf16: $(tail -1 log)"
+fi
 classifier quantize $data "$cfg" $w -exact 0 -images 10 >quantize.txt
 check "new scales drop it" json 'o["calibrated"] and not o["int8"]["calibrated"]' $w.json
 check "... and it is said" grep -q 'of other scales' log

@@ -130,7 +130,8 @@ static void calibration_comes_back(void **state) {
                                      .wanted_sensitivity = 0.95,
                                      .sensitivity = 0.96,
                                      .specificity = 0,
-                                     .positives = 76};
+                                     .positives = 76,
+                                     .precision = "bf16"};
     assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
     if (tn_sidecar_read(weights, &r, &found) != TN_OK) fail_msg("%s", tn_error());
     const tn_calibration *c = &r.calibration;
@@ -138,6 +139,7 @@ static void calibration_comes_back(void **state) {
     assert_true(c->list_digest == UINT64_MAX - 1 && c->weights_digest == 7 && c->images == 90);
     assert_true(c->wanted_sensitivity == 0.95 && c->sensitivity == 0.96 && c->positives == 76);
     assert_string_equal(c->list, "a \"b\".list");
+    assert_string_equal(c->precision, "bf16");
     tn_sidecar_free(&r);
     s.calibration.threshold = NAN;
     assert_int_equal(tn_sidecar_write(weights, &s), TN_OK);
