@@ -14,7 +14,7 @@ done
 grep -q '^demo *bf16 .* ok$' /tmp/tn-gpu-nets.$$ && grep -q '^passed: ' /tmp/tn-gpu-nets.$$ && echo "ok - they end in a table" || echo "not ok - they end in a table"
 rm -f /tmp/tn-gpu-nets.$$
 # All of them take minutes: GPU_NETS="" tries the eight nets and the readings.
-$nets -emulated -size 64 -batch 3 -steps 2 -resume 2 ${GPU_NETS-mobilenet} || echo "not ok - ${GPU_NETS-mobilenet}, -emulated"
+$nets -emulated -size 64 -batch 3 -steps 2 -resume 2 ${GPU_NETS-mobilenet mobilenet-smooth} || echo "not ok - ${GPU_NETS-mobilenet mobilenet-smooth}, -emulated"
 $nets -steps 0 -resume 0 -precision fp64 demo >/dev/null 2>&1 && echo "not ok - an unknown precision is refused" || echo "ok - an unknown precision is refused"
 if EMULATE=1 NETS=demo SIZE=32 ANSWERS=48 STEPS=2 RESUME=2 scripts/gpu_test.sh $nets >/tmp/tn-gpu-nets.$$ && [ "$(tail -1 /tmp/tn-gpu-nets.$$)" = "gpu-test: passed" ]; then echo "ok - gpu-test ends in its verdict"; else echo "not ok - gpu-test ends in its verdict: $(tail -1 /tmp/tn-gpu-nets.$$)"; fi
 rm -f /tmp/tn-gpu-nets.$$

@@ -24,9 +24,9 @@ typedef struct measure {
 static const measure measures[DEVICE_MEASURES] = {
     [DEVICE_FORWARD] = {"forward", "scores, relative to the largest", {1e-4, 1e-2, 5e-2}},
     [DEVICE_LOSS] = {"loss", "losses of restarted steps", {1e-3, 5e-2, 0.5}},
-    [DEVICE_GRADIENTS] = {"gradients", "gradients, tensor by tensor", {0.2, 1, 3}, 2e-3},
-    [DEVICE_WEIGHTS] = {"weights", "what a step changed", {0.5, 1, 1.5}, 0.1},
-    [DEVICE_MOMENTS] = {"moments", "Adam's moments", {0.2, 1, 3}, 2e-3},
+    [DEVICE_GRADIENTS] = {"gradients", "gradients, tensor by tensor", {0.2, 1, 3}, 5e-4},
+    [DEVICE_WEIGHTS] = {"weights", "what a step changed", {0.5, 1, 1.5}, 0.02},
+    [DEVICE_MOMENTS] = {"moments", "Adam's moments", {0.2, 1, 3}, 5e-4},
     [DEVICE_STATISTICS] = {"statistics", "running statistics", {1e-4, 1e-2, 0.1}},
     [DEVICE_UPDATE] = {"update", "an update, given the gradients", {1e-6, 1e-6, 1e-6}},
     [DEVICE_FILES] = {"files", "bits that .weights files do not carry", {0, 0, 0}},

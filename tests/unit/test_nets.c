@@ -73,6 +73,19 @@ static void thyronet_is_a_third_smaller(void **state) {
     tn_net_free(b);
 }
 
+static void small_net_is_what_its_head_says(void **state) {
+    (void)state;
+    tn_net *net;
+    warnings = 0;
+    if (tn_net_load("cfg/thyronet-small.cfg", NULL, 0, &warner, &net) != TN_OK)
+        fail_msg("%s", tn_error());
+    assert_int_equal(warnings, 0);
+    assert_int_equal(tn_net_parameters(net), 111570);
+    assert_true(tn_net_multiply_adds(net) == 18989568);
+    assert_int_equal(tn_net_outputs(net), 2);
+    tn_net_free(net);
+}
+
 /* The recipe for DDTI changes [net] alone. */
 static void recipe_has_thyronets_layers(void **state) {
     (void)state;
@@ -148,6 +161,7 @@ int main(void) {
         cmocka_unit_test(shipped_nets_have_their_counts),
         cmocka_unit_test(thyronet_is_a_third_smaller),
         cmocka_unit_test(recipe_has_thyronets_layers),
+        cmocka_unit_test(small_net_is_what_its_head_says),
         cmocka_unit_test(debians_cfgs_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
