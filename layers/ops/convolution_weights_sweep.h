@@ -227,8 +227,8 @@ typedef void (*sweep_function)(const sweep *s);
 /* How many kernel rows go together, so that the sums stay in registers. Where what comes down is
  * broadcast, rows together save nothing and only have to fill the pipes. */
 TN_INLINE_ALWAYS int rows_at_most(spread how, int taps, int filters) {
-    const int sums = taps * filters, rows = MOST_SUMS / sums;
-    if (how == SPREAD_ANY && rows * sums > 12 && sums < 12) return 12 / sums;
+    const int sums = taps * filters, most = MOST_SUMS / sums;
+    const int rows = how == SPREAD_ANY && most * sums > 12 && sums < 12 ? 12 / sums : most;
     return rows < MOST_TAPS ? rows : MOST_TAPS;
 }
 

@@ -104,6 +104,27 @@ static void grouped_shapes_agree(void **state) {
     }
 }
 
+/* More kernel rows than go together, of one column or two. */
+static void tall_kernels_agree(void **state) {
+    (void)state;
+    for (int i = 0; i < 24; i++) {
+        tn_convolution_attr a = {.kh = 6 + i % 4,
+                                 .kw = 1 + i / 4 % 2,
+                                 .stride_y = 1,
+                                 .stride_x = 1 + i % 2,
+                                 .pad_y = 1,
+                                 .dilation = 1,
+                                 .groups = 2};
+        const tn_tensor in = {.n = 2, .h = 11, .w = 5, .c = 48};
+        tn_harness_case c;
+        char text[160];
+        set_case(&c, &a, in, 2 * (1 + i / 8), text, sizeof text);
+        c.emulated_every = 0;
+        const char *wrong = tn_harness_check(&c, (uint64_t)i);
+        if (wrong) fail_msg("%s", wrong);
+    }
+}
+
 /* Times that anything but the reference served. */
 static int served_fast(int pass) {
     const tn_kernel *const *table = tn_op_convolution.kernels[pass];
@@ -214,6 +235,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_agree),
         cmocka_unit_test(grouped_shapes_agree),
+        cmocka_unit_test(tall_kernels_agree),
         cmocka_unit_test(layers_of_the_nets_agree),
         cmocka_unit_test(small_maps_of_many_images_agree),
         cmocka_unit_test(every_kernel_served),
