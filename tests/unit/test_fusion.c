@@ -4,6 +4,7 @@
 #include "layers/device/rng.h"
 #include "src/net/net.h"
 #include "src/net/run.h"
+#include "tests/support/random_net.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,30 +17,6 @@
 #include <cmocka.h>
 
 enum { BATCH = 3 };
-
-static void works(tn_status status) {
-    if (status != TN_OK) fail_msg("%s", tn_error());
-}
-
-/* A net with random weights and running statistics far from 0 and 1. */
-static tn_net *net_of(const char *text, uint64_t seed) {
-    tn_cfg cfg;
-    tn_net *net;
-    works(tn_cfg_parse(text, strlen(text), "case", &cfg));
-    works(tn_net_create(&cfg, NULL, &net));
-    tn_net_init(net, seed);
-    for (int i = 0; i < net->plan.n_params; i++) {
-        tn_param *p = &net->param[i];
-        tn_rng rng = tn_rng_stream(seed, TN_RNG_INIT, 7, (uint32_t)i, 0);
-        for (size_t j = 0; j < p->spec->count && p->spec->kind != TN_PARAM_WEIGHTS; j++) {
-            const bool positive =
-                p->spec->kind == TN_PARAM_VARIANCE || p->spec->kind == TN_PARAM_SCALE;
-            p->value[j] = positive ? tn_rng_uniform(&rng, 0.5F, 2) : tn_rng_uniform(&rng, -1, 1);
-        }
-        p->version++;
-    }
-    return net;
-}
 
 /* keeps_all: plain C, and every tensor stays. */
 static tn_run *run_of(tn_net *net, tn_mode mode, bool keeps_all, const char *kernels) {
@@ -55,7 +32,7 @@ static tn_run *run_of(tn_net *net, tn_mode mode, bool keeps_all, const char *ker
                                     .output = -1,
                                     .output_gradient = mode == TN_TRAIN};
     tn_run *run;
-    works(tn_run_create(&net->plan, net->param, &options, &run));
+    tn_works(tn_run_create(&net->plan, net->param, &options, &run));
     free(all);
     const tn_tensor in = tn_run_input(run);
     tn_rng rng = tn_rng_stream(1, TN_RNG_INIT, 8, 0, 0);
@@ -137,10 +114,10 @@ static void test_inference(void **state) {
     (void)state;
     static const char *const kernels[] = {NULL, "avx2", "onednn"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        tn_net *net = net_of(cases[i].cfg, 11 + i);
+        tn_net *net = tn_random_net(cases[i].cfg, 11 + i);
         tn_run *plain = run_of(net, TN_INFER, true, NULL);
         assert_int_equal(tails_taken(plain), 0);
-        works(tn_run_forward(plain, &step));
+        tn_works(tn_run_forward(plain, &step));
         const tn_tensor expected = tn_run_output(plain);
         for (int k = 0; k < 3; k++) {
             tn_run *run = run_of(net, TN_INFER, false, kernels[k]);
@@ -148,7 +125,7 @@ static void test_inference(void **state) {
                 fail_msg("%s: %d tails taken, expected %d at least", cases[i].name,
                          tails_taken(run), cases[i].tails);
             for (int again = 0; again < 2; again++) { /* nothing must build up */
-                works(tn_run_forward(run, &step));
+                tn_works(tn_run_forward(run, &step));
                 const tn_tensor got = tn_run_output(run);
                 compare(cases[i].name, tn_data(&expected), tn_data(&got), tn_elements(&got), 2e-5);
             }
@@ -164,15 +141,15 @@ static void test_parameters_change(void **state) {
     (void)state;
     static const char *const kernels[] = {"avx2", "onednn"};
     for (int k = 0; k < 2; k++) {
-        tn_net *net = net_of(cases[9].cfg, 5);
+        tn_net *net = tn_random_net(cases[9].cfg, 5);
         tn_run *plain = run_of(net, TN_INFER, true, NULL);
         tn_run *run = run_of(net, TN_INFER, false, kernels[k]);
-        works(tn_run_forward(run, &step));
+        tn_works(tn_run_forward(run, &step));
         for (int i = 0; i < net->plan.n_params; i++) {
             for (size_t j = 0; j < net->param[i].spec->count; j++) net->param[i].value[j] *= 1.5F;
             net->param[i].version++;
-            works(tn_run_forward(run, &step));
-            works(tn_run_forward(plain, &step));
+            tn_works(tn_run_forward(run, &step));
+            tn_works(tn_run_forward(plain, &step));
             const tn_tensor a = tn_run_output(plain), b = tn_run_output(run);
             compare(net->param[i].spec->name, tn_data(&a), tn_data(&b), tn_elements(&a), 2e-5);
         }
@@ -188,14 +165,14 @@ static void test_nan_stays(void **state) {
     static const char *const kernels[] = {NULL, "avx2", "onednn", "ref"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int k = 0; k < 4; k++) {
-            tn_net *net = net_of(cases[i].cfg, 3);
+            tn_net *net = tn_random_net(cases[i].cfg, 3);
             for (int p = 0; p < net->plan.n_params; p++) {
                 if (net->param[p].spec->kind != TN_PARAM_BIAS) continue;
                 net->param[p].value[0] = NAN;
                 net->param[p].version++;
             }
             tn_run *run = run_of(net, TN_INFER, false, kernels[k]);
-            works(tn_run_forward(run, &step));
+            tn_works(tn_run_forward(run, &step));
             const tn_tensor out = tn_run_output(run);
             if (tn_data(&out)[0] == tn_data(&out)[0])
                 fail_msg("%s: NaN became %g", cases[i].name, (double)tn_data(&out)[0]);
@@ -211,14 +188,14 @@ static void test_training(void **state) {
         tn_net *net[2];
         tn_run *run[2];
         for (int k = 0; k < 2; k++) {
-            net[k] = net_of(cases[i].cfg, 11 + i);
+            net[k] = tn_random_net(cases[i].cfg, 11 + i);
             run[k] = run_of(net[k], TN_TRAIN, k == 0, "ref");
-            works(tn_run_forward(run[k], &step));
+            tn_works(tn_run_forward(run[k], &step));
             const tn_tensor g = tn_run_gradient(run[k], net[k]->plan.output);
             tn_rng rng = tn_rng_stream(2, TN_RNG_INIT, 9, 0, 0);
             for (size_t j = 0; j < tn_elements(&g); j++)
                 tn_data(&g)[j] = tn_rng_uniform(&rng, -1, 1);
-            works(tn_run_backward(run[k]));
+            tn_works(tn_run_backward(run[k]));
         }
         for (int p = 0; p < net[0]->plan.n_params; p++) {
             const tn_param *a = &net[0]->param[p], *b = &net[1]->param[p];
@@ -236,9 +213,9 @@ static void test_training(void **state) {
 static void test_kept_tensors(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        tn_net *net = net_of(cases[i].cfg, 7);
+        tn_net *net = tn_random_net(cases[i].cfg, 7);
         tn_run *plain = run_of(net, TN_INFER, true, NULL);
-        works(tn_run_forward(plain, &step));
+        tn_works(tn_run_forward(plain, &step));
         for (int t = 1; t < net->plan.n_tensors; t++) {
             const tn_run_options options = {.mode = TN_INFER,
                                             .batch = BATCH,
@@ -247,10 +224,10 @@ static void test_kept_tensors(void **state) {
                                             .n_keep = 1,
                                             .output = -1};
             tn_run *run;
-            works(tn_run_create(&net->plan, net->param, &options, &run));
+            tn_works(tn_run_create(&net->plan, net->param, &options, &run));
             const tn_tensor to = tn_run_input(run), from = tn_run_input(plain);
             memcpy(to.data, from.data, tn_elements(&to) * sizeof(float));
-            works(tn_run_forward(run, &step));
+            tn_works(tn_run_forward(run, &step));
             const tn_tensor a = tn_run_value(plain, t), b = tn_run_value(run, t);
             assert_non_null(b.data);
             compare(cases[i].name, tn_data(&a), tn_data(&b), tn_elements(&a), 2e-5);

@@ -5,6 +5,7 @@
 #include "src/net/net.h"
 #include "src/net/quantiser.h"
 #include "src/net/run.h"
+#include "tests/support/random_net.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -20,30 +21,6 @@ enum { BATCH = 3 };
 
 static const tn_step step = {.seed = 3, .n_valid = BATCH};
 
-static void works(tn_status status) {
-    if (status != TN_OK) fail_msg("%s", tn_error());
-}
-
-/* A net with random weights and running statistics far from 0 and 1. */
-static tn_net *net_of(const char *text, uint64_t seed) {
-    tn_cfg cfg;
-    tn_net *net;
-    works(tn_cfg_parse(text, strlen(text), "case", &cfg));
-    works(tn_net_create(&cfg, NULL, &net));
-    tn_net_init(net, seed);
-    for (int i = 0; i < net->plan.n_params; i++) {
-        tn_param *p = &net->param[i];
-        tn_rng rng = tn_rng_stream(seed, TN_RNG_INIT, 7, (uint32_t)i, 0);
-        for (size_t j = 0; j < p->spec->count && p->spec->kind != TN_PARAM_WEIGHTS; j++) {
-            const bool positive =
-                p->spec->kind == TN_PARAM_VARIANCE || p->spec->kind == TN_PARAM_SCALE;
-            p->value[j] = positive ? tn_rng_uniform(&rng, 0.5F, 2) : tn_rng_uniform(&rng, -1, 1);
-        }
-        p->version++;
-    }
-    return net;
-}
-
 static tn_run *run_of(tn_net *net, const int *keep, int n_keep, const tn_quantisation *q) {
     const tn_run_options options = {.mode = TN_INFER,
                                     .batch = BATCH,
@@ -53,7 +30,7 @@ static tn_run *run_of(tn_net *net, const int *keep, int n_keep, const tn_quantis
                                     .output = -1,
                                     .quantisation = q};
     tn_run *run;
-    works(tn_run_create(&net->plan, net->param, &options, &run));
+    tn_works(tn_run_create(&net->plan, net->param, &options, &run));
     const tn_tensor in = tn_run_input(run);
     tn_rng rng = tn_rng_stream(1, TN_RNG_INIT, 8, 0, 0);
     for (size_t i = 0; i < tn_elements(&in); i++) tn_data(&in)[i] = tn_rng_uniform(&rng, -1, 1);
@@ -65,12 +42,12 @@ static tn_quantisation *scales_of(tn_net *net, tn_clip clip) {
     tn_quantisation *q = calloc((size_t)net->plan.n_ops, sizeof *q);
     tn_quantiser *quantiser;
     assert_non_null(q);
-    works(tn_quantiser_create(&net->plan, &quantiser));
+    tn_works(tn_quantiser_create(&net->plan, &quantiser));
     int n;
     const int *keep = tn_quantiser_tensors(quantiser, &n);
     tn_run *run = run_of(net, keep, n, NULL);
-    works(tn_run_forward(run, &step));
-    works(tn_quantiser_see(quantiser, run, BATCH));
+    tn_works(tn_run_forward(run, &step));
+    tn_works(tn_quantiser_see(quantiser, run, BATCH));
     tn_quantiser_choose(quantiser, clip, 0, q);
     tn_quantiser_free(quantiser);
     tn_run_free(run);
@@ -137,7 +114,7 @@ static void test_nets(void **state) {
     (void)state;
     if (!tn_int8_runs_here()) skip();
     for (int i = 0; i < CASES; i++) {
-        tn_net *net = net_of(cases[i].cfg, 11 + (uint64_t)i);
+        tn_net *net = tn_random_net(cases[i].cfg, 11 + (uint64_t)i);
         int *all = malloc((size_t)net->plan.n_tensors * sizeof *all);
         assert_non_null(all);
         for (int t = 0; t < net->plan.n_tensors; t++) all[t] = t;
@@ -150,10 +127,10 @@ static void test_nets(void **state) {
             fail_msg("%s: %d tails and %d convolutions in 8 bits, expected %d and %d",
                      cases[i].name, tails_taken(run), tn_run_int8_ops(run), cases[i].tails,
                      cases[i].bytes);
-        works(tn_run_forward(exact, &step));
-        works(tn_run_forward(plain, &step));
+        tn_works(tn_run_forward(exact, &step));
+        tn_works(tn_run_forward(plain, &step));
         for (int again = 0; again < 2; again++) {
-            works(tn_run_forward(run, &step));
+            tn_works(tn_run_forward(run, &step));
             compare(cases[i].name, plain, run, same(cases[i].bytes));
         }
         compare(cases[i].name, exact, run, 0.01 * cases[i].bytes);
@@ -169,7 +146,7 @@ static void test_nets(void **state) {
 static void test_parameters_change(void **state) {
     (void)state;
     if (!tn_int8_runs_here()) skip();
-    tn_net *net = net_of(cases[0].cfg, 5);
+    tn_net *net = tn_random_net(cases[0].cfg, 5);
     tn_quantisation *q = scales_of(net, TN_CLIP_MAX);
     int *all = malloc((size_t)net->plan.n_tensors * sizeof *all);
     assert_non_null(all);
@@ -178,8 +155,8 @@ static void test_parameters_change(void **state) {
     for (int i = 0; i < net->plan.n_params; i++) {
         for (size_t j = 0; j < net->param[i].spec->count; j++) net->param[i].value[j] *= 1.5F;
         net->param[i].version++;
-        works(tn_run_forward(run, &step));
-        works(tn_run_forward(plain, &step));
+        tn_works(tn_run_forward(run, &step));
+        tn_works(tn_run_forward(plain, &step));
         compare(net->param[i].spec->name, plain, run, 2e-5);
     }
     tn_run_free(run);
@@ -194,7 +171,7 @@ static void test_nan_stays(void **state) {
     (void)state;
     if (!tn_int8_runs_here()) skip();
     for (int i = 0; i < CASES; i++) {
-        tn_net *net = net_of(cases[i].cfg, 3);
+        tn_net *net = tn_random_net(cases[i].cfg, 3);
         tn_quantisation *q = scales_of(net, TN_CLIP_MAX);
         for (int p = 0; p < net->plan.n_params; p++) {
             if (net->param[p].spec->kind != TN_PARAM_BIAS) continue;
@@ -202,7 +179,7 @@ static void test_nan_stays(void **state) {
             net->param[p].version++;
         }
         tn_run *run = run_of(net, NULL, 0, q);
-        works(tn_run_forward(run, &step));
+        tn_works(tn_run_forward(run, &step));
         const tn_tensor out = tn_run_output(run);
         if (!isnan(tn_data(&out)[0])) fail_msg("%s: NaN is hidden", cases[i].name);
         tn_run_free(run);
@@ -215,18 +192,18 @@ static void test_nan_stays(void **state) {
 
 static void test_scales(void **state) {
     (void)state;
-    tn_net *net = net_of(cases[6].cfg, 4);
+    tn_net *net = tn_random_net(cases[6].cfg, 4);
     tn_quantiser *quantiser;
-    works(tn_quantiser_create(&net->plan, &quantiser));
+    tn_works(tn_quantiser_create(&net->plan, &quantiser));
     int n;
     const int *keep = tn_quantiser_tensors(quantiser, &n);
     assert_int_equal(n, 2);
     tn_run *run = run_of(net, keep, n, NULL);
-    works(tn_run_forward(run, &step));
+    tn_works(tn_run_forward(run, &step));
     float most = 0; /* of what the second convolution reads: relu's output */
     const tn_tensor t = tn_run_value(run, keep[1]);
     for (size_t i = 0; i < tn_elements(&t); i++) most = fmaxf(most, tn_data(&t)[i]);
-    works(tn_quantiser_see(quantiser, run, BATCH));
+    tn_works(tn_quantiser_see(quantiser, run, BATCH));
     tn_quantisation q[TN_CLIPS][8];
     assert_true(net->plan.n_ops <= 8);
     for (tn_clip c = 0; c < TN_CLIPS; c++) tn_quantiser_choose(quantiser, c, 0, q[c]);
