@@ -5,17 +5,13 @@
 #include "layers/ops/convolution_kernels.h"
 #include "layers/ops/epilogue.h"
 #include "layers/ops/int8.h"
+#include "layers/ops/library_onednn.h"
 #include "layers/ops/quantise.h"
 
 #include <dnnl.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { ALIGN = 64, MOST_ARGS = 6, MOST_WEIGHT = 127 };
 
@@ -41,24 +37,6 @@ typedef struct state {
 } state;
 
 /* ---- the library ---- */
-
-static dnnl_engine_t engine;
-static dnnl_status_t engine_status = dnnl_runtime_error;
-static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
-
-static void make_engine(void) {
-    engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0);
-}
-
-static int set_threads(int threads) {
-#ifdef _OPENMP
-    const int before = omp_get_max_threads();
-    if (before != threads) omp_set_num_threads(threads);
-    return before;
-#else
-    return threads;
-#endif
-}
 
 bool tn_int8_runs_here(void) {
 #if defined(__x86_64__)
@@ -88,7 +66,8 @@ static void call_free(call *c) {
 
 static dnnl_status_t call_add(call *c, int index, const dnnl_memory_desc_t *desc) {
     dnnl_memory_t memory;
-    const dnnl_status_t status = dnnl_memory_create(&memory, desc, engine, DNNL_MEMORY_NONE);
+    const dnnl_status_t status =
+        dnnl_memory_create(&memory, desc, tn_onednn_engine(), DNNL_MEMORY_NONE);
     if (status == dnnl_success) c->arg[c->n_args++] = (dnnl_exec_arg_t){index, memory};
     return status;
 }
@@ -163,7 +142,8 @@ static dnnl_status_t describe(const shapes *s, const tn_epilogue *e, dnnl_primit
         if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attr, ops);
         dnnl_post_ops_destroy(ops);
     }
-    if (status == dnnl_success) status = dnnl_primitive_desc_create(pd, &s->op, attr, engine, NULL);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(pd, &s->op, attr, tn_onednn_engine(), NULL);
     dnnl_primitive_attr_destroy(attr);
     return status;
 }
@@ -184,7 +164,8 @@ static dnnl_status_t make_reorder(state *s, const dnnl_memory_desc_t *plain,
     if (status != dnnl_success) return status;
     status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&pd, plain, engine, packed, engine, attr);
+        status = dnnl_reorder_primitive_desc_create(&pd, plain, tn_onednn_engine(), packed,
+                                                    tn_onednn_engine(), attr);
     if (status == dnnl_success) status = dnnl_primitive_create(&s->reorder.primitive, pd);
     if (status == dnnl_success) status = call_add(&s->reorder, DNNL_ARG_FROM, plain);
     if (status == dnnl_success) status = call_add(&s->reorder, DNNL_ARG_TO, packed);
@@ -224,7 +205,8 @@ static tn_status take_memory(const tn_op_run *r, state *s, const shapes *sh,
 static tn_status make_calls(const tn_op_run *r, state *s) {
     shapes sh;
     dnnl_primitive_desc_t pd = NULL;
-    TN_TRY(check(r, dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags), "start"));
+    TN_TRY(check(r, dnnl_stream_create(&s->stream, tn_onednn_engine(), dnnl_stream_default_flags),
+                 "start"));
     /* The library has no words for some shapes that are sound. */
     if (describe_shapes(r, &sh) != dnnl_success) return TN_REFUSED;
     TN_TRY(check(r, describe(&sh, &s->epilogue, &pd), "describe the operation"));
@@ -256,11 +238,11 @@ static tn_status prepare_with(tn_op_run *r, tn_kernel_run *k, const tn_epilogue 
     state *s = calloc(1, sizeof *s);
     if (!s) return tn_fail("%s: out of memory", r->op->name);
     k->state = s;
-    TN_TRY(check(r, engine_status, "start"));
+    TN_TRY(check(r, tn_onednn_start(), "start"));
     s->epilogue = *epilogue;
-    const int threads = set_threads(r->threads);
+    const int threads = tn_onednn_set_threads(r->threads);
     const tn_status status = make_calls(r, s);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     if (status != TN_OK) {
         s->epilogue = (tn_epilogue){0}; /* it stays the caller's */
         return status;
@@ -278,7 +260,6 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     if (r->mode != TN_INFER || r->gpu || !r->quantisation || !(r->quantisation->step > 0))
         return TN_REFUSED;
     if (!tn_int8_runs_here() || !tn_is_dense(&r->out)) return TN_REFUSED;
-    pthread_once(&engine_once, make_engine);
     tn_epilogue e;
     TN_TRY(tn_epilogue_take(&e, r, k, true));
     tn_status status = prepare_with(r, k, &e);
@@ -365,7 +346,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     char *scratch = k->scratch;
     uint8_t *broken = (uint8_t *)scratch + s->broken_at;
     void *pad = scratch + s->scratchpad_at;
-    const int threads = set_threads(r->threads);
+    const int threads = tn_onednn_set_threads(r->threads);
     dnnl_status_t status = pack(r, k);
     tn_quantise_avx512(&r->in[0], r->quantisation, r->threads, scratch, broken);
     void *const with_shift[MOST_ARGS] = {scratch,   s->packed,         r->out.data,
@@ -373,7 +354,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     void *const without[MOST_ARGS] = {scratch, s->packed, r->out.data, s->factor, pad};
     if (status == dnnl_success)
         status = call_run(s, &s->compute, s->epilogue.norm ? with_shift : without);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     TN_TRY(check(r, status, "run forward"));
     spread_broken(&r->out, broken);
     return TN_OK;

@@ -1,14 +1,10 @@
 #include "layers/ops/weighted_onednn.h"
 
 #include "layers/device/bfloat16.h"
+#include "layers/ops/library_onednn.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { ALIGN = 64, MAX_DATA = 4, MAX_ARGS = MAX_DATA + 1 };
 
@@ -35,25 +31,6 @@ typedef struct state {
 
 /* ---- the library ---- */
 
-static dnnl_engine_t engine;
-static dnnl_status_t engine_status = dnnl_runtime_error;
-static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
-
-static void make_engine(void) {
-    engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0);
-}
-
-/* The library takes OpenMP's thread count of the calling thread; this keeps it to the op's. */
-static int set_threads(int threads) {
-#ifdef _OPENMP
-    const int before = omp_get_max_threads();
-    if (before != threads) omp_set_num_threads(threads);
-    return before;
-#else
-    return threads;
-#endif
-}
-
 static tn_status check(const tn_op_run *r, dnnl_status_t status, const char *what) {
     if (status == dnnl_success) return TN_OK;
     if (status == dnnl_unimplemented) return TN_REFUSED;
@@ -74,7 +51,8 @@ static void call_free(call *c) {
 
 static dnnl_status_t add_arg(call *c, int index, const dnnl_memory_desc_t *desc) {
     dnnl_memory_t memory;
-    const dnnl_status_t status = dnnl_memory_create(&memory, desc, engine, DNNL_MEMORY_NONE);
+    const dnnl_status_t status =
+        dnnl_memory_create(&memory, desc, tn_onednn_engine(), DNNL_MEMORY_NONE);
     if (status == dnnl_success) c->arg[c->n_args++] = (dnnl_exec_arg_t){index, memory};
     return status;
 }
@@ -126,7 +104,8 @@ static tn_status describe(const tn_op_run *r, const tn_epilogue *e, const_dnnl_o
     TN_TRY(check(r, dnnl_primitive_attr_create(&attr), "make attributes"));
     dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (status == dnnl_success && e->norm) status = set_epilogue(attr, e);
-    if (status == dnnl_success) status = dnnl_primitive_desc_create(pd, desc, attr, engine, hint);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(pd, desc, attr, tn_onednn_engine(), hint);
     dnnl_primitive_attr_destroy(attr);
     return check(r, status, "describe the operation");
 }
@@ -163,7 +142,8 @@ static tn_status make_reorder(const tn_op_run *r, state *s, const dnnl_memory_de
     const dnnl_memory_desc_t *to = add_to_master ? master : packed;
     dnnl_primitive_desc_t pd = NULL;
     if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, attr);
+        status = dnnl_reorder_primitive_desc_create(&pd, from, tn_onednn_engine(), to,
+                                                    tn_onednn_engine(), attr);
     if (status == dnnl_success)
         status = call_make(&s->reorder, pd, (const int[MAX_DATA]){DNNL_ARG_FROM, DNNL_ARG_TO},
                            (const dnnl_memory_desc_t *const[MAX_DATA]){from, to});
@@ -212,13 +192,14 @@ static tn_status describe_pass(const tn_op_run *r, const tn_epilogue *e, tn_pass
  * the work follow from it. */
 static tn_status prepare_state(tn_op_run *r, state *s, tn_pass pass, const_dnnl_op_desc_t desc,
                                const_dnnl_op_desc_t forward, const tn_weighted_shapes *shapes) {
-    TN_TRY(check(r, dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags), "start"));
+    TN_TRY(check(r, dnnl_stream_create(&s->stream, tn_onednn_engine(), dnnl_stream_default_flags),
+                 "start"));
     dnnl_primitive_desc_t pd = NULL;
     tn_status status = describe_pass(r, &s->epilogue, pass, desc, forward, &pd);
     if (status == TN_OK) {
         s->threads = threads_for(r, pd);
         if (s->threads != r->threads) {
-            set_threads(s->threads);
+            tn_onednn_set_threads(s->threads);
             dnnl_primitive_desc_destroy(pd);
             pd = NULL;
             status = describe_pass(r, &s->epilogue, pass, desc, forward, &pd);
@@ -242,11 +223,10 @@ tn_status tn_weighted_onednn_prepare(tn_op_run *r, tn_kernel_run *k, tn_pass pas
     }
     k->state = s;
     if (epilogue) s->epilogue = *epilogue;
-    pthread_once(&engine_once, make_engine);
-    TN_TRY(check(r, engine_status, "start"));
-    const int threads = set_threads(r->threads);
+    TN_TRY(check(r, tn_onednn_start(), "start"));
+    const int threads = tn_onednn_set_threads(r->threads);
     const tn_status status = prepare_state(r, s, pass, desc, forward, shapes);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     if (status != TN_OK) return status; /* the caller releases what there is */
     const size_t pad = s->compute.scratchpad_bytes > s->reorder.scratchpad_bytes
                            ? s->compute.scratchpad_bytes
@@ -334,14 +314,14 @@ static dnnl_status_t pack(const tn_op_run *r, tn_kernel_run *k) {
 
 tn_status tn_weighted_onednn_forward(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
-    const int threads = set_threads(s->threads);
+    const int threads = tn_onednn_set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
         status = call_run(
             s, &s->compute,
             (void *const[MAX_DATA]){r->in[0].data, s->packed, r->out.data, s->epilogue.shift},
             k->scratch);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     return check(r, status, "run forward");
 }
 
@@ -365,12 +345,12 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
     void *const din = r->din[0].data;
     float *const sum = r->accumulate[0] ? (float *)((char *)k->scratch + s->result_at) : NULL;
     void *const to = sum ? sum : din;
-    const int threads = set_threads(s->threads);
+    const int threads = tn_onednn_set_threads(s->threads);
     dnnl_status_t status = pack(r, k);
     if (status == dnnl_success)
         status = call_run(s, &s->compute, (void *const[MAX_DATA]){to, s->packed, r->dout.data},
                           k->scratch);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     if (status == dnnl_success && sum) add(&r->din[0], sum, r->threads);
     return check(r, status, "run backward");
 }
@@ -378,7 +358,7 @@ tn_status tn_weighted_onednn_backward_data(tn_op_run *r, tn_kernel_run *k) {
 tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
     state *s = k->state;
     void *gradient = (char *)k->scratch + s->result_at;
-    const int threads = set_threads(s->threads);
+    const int threads = tn_onednn_set_threads(s->threads);
     /* Of bf16 the library multiplies what its own rows leave unwritten by zero. */
     if (r->in[0].dtype == TN_BF16 && s->clears) memset(k->scratch, 0, s->compute.scratchpad_bytes);
     dnnl_status_t status = call_run(
@@ -386,6 +366,6 @@ tn_status tn_weighted_onednn_backward_params(tn_op_run *r, tn_kernel_run *k) {
     if (status == dnnl_success)
         status = call_run(s, &s->reorder,
                           (void *const[MAX_DATA]){gradient, r->param[0]->grad, NULL}, k->scratch);
-    set_threads(threads);
+    tn_onednn_set_threads(threads);
     return check(r, status, "run backward");
 }
