@@ -1,5 +1,7 @@
 #include "layers/ops/convolution_axis.h"
 
+#include "layers/ops/convolution.h"
+
 static int gcd(int a, int b) {
     return b == 0 ? a : gcd(b, a % b);
 }
@@ -40,6 +42,21 @@ tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation
     a.tap_step = -tap_step;
     a.read_tap = -a.read_tap;
     return a;
+}
+
+void tn_conv_axes(const tn_convolution_attr *a, bool backward, const tn_tensor *made,
+                  tn_conv_axis *y, int *phases_y, tn_conv_axis *x, int *phases_x) {
+    *phases_y = backward ? a->stride_y : 1;
+    *phases_x = backward ? a->stride_x : 1;
+    if (!backward) {
+        *y = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h);
+        *x = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w);
+        return;
+    }
+    for (int q = 0; q < a->stride_y; q++)
+        y[q] = tn_conv_axis_backward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h, q);
+    for (int q = 0; q < a->stride_x; q++)
+        x[q] = tn_conv_axis_backward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w, q);
 }
 
 void tn_conv_axis_inner(const tn_conv_axis *a, int extent, int *from, int *to) {

@@ -2,6 +2,8 @@
 #ifndef TN_OPS_CONVOLUTION_AXIS_H
 #define TN_OPS_CONVOLUTION_AXIS_H
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -22,6 +24,13 @@ tn_conv_axis tn_conv_axis_forward(int kernel, int stride, int pad, int dilation,
  * same taps t, those for which stride divides q + pad - t*dilation; there may be none. */
 tn_conv_axis tn_conv_axis_backward(int kernel, int stride, int pad, int dilation, int extent,
                                    int q);
+
+/* Both axes, all phases, of a pass that makes positions of `made` (out forward, din backward): y
+ * and x have room for as many phases as the larger stride, or one forward. */
+struct tn_convolution_attr;
+struct tn_tensor;
+void tn_conv_axes(const struct tn_convolution_attr *a, bool backward, const struct tn_tensor *made,
+                  tn_conv_axis *y, int *phases_y, tn_conv_axis *x, int *phases_x);
 
 /* Which positions [*from, *to) have a tap that reads one of the `extent` that there are. */
 void tn_conv_axis_inner(const tn_conv_axis *a, int extent, int *from, int *to);

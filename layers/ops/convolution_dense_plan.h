@@ -122,17 +122,7 @@ typedef struct workplace {
 /* ---- prepare: geometry ---- */
 
 static void lay_axes(state *s, const tn_convolution_attr *a, const tn_tensor *made) {
-    s->phases_y = s->backward ? a->stride_y : 1;
-    s->phases_x = s->backward ? a->stride_x : 1;
-    if (!s->backward) {
-        s->y[0] = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h);
-        s->x[0] = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w);
-    } else {
-        for (int q = 0; q < s->phases_y; q++)
-            s->y[q] = tn_conv_axis_backward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h, q);
-        for (int q = 0; q < s->phases_x; q++)
-            s->x[q] = tn_conv_axis_backward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w, q);
-    }
+    tn_conv_axes(a, s->backward, made, s->y, &s->phases_y, s->x, &s->phases_x);
     s->slab_y = tn_slab_axis_of(s->y, s->phases_y);
     s->slab_x = tn_slab_axis_of(s->x, s->phases_x);
     s->slab_width = tn_slab_extent(&s->slab_x, s->x[0].count); /* phase 0 is the longest */

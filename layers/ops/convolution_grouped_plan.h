@@ -84,20 +84,6 @@ static void lay_lanes(state *s) {
 
 /* ---- prepare ---- */
 
-static void lay_axes(state *s, const tn_convolution_attr *a, const tn_tensor *made) {
-    s->phases_y = s->backward ? a->stride_y : 1;
-    s->phases_x = s->backward ? a->stride_x : 1;
-    if (!s->backward) {
-        s->y[0] = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h);
-        s->x[0] = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w);
-        return;
-    }
-    for (int q = 0; q < s->phases_y; q++)
-        s->y[q] = tn_conv_axis_backward(a->kh, a->stride_y, a->pad_y, a->dilation, made->h, q);
-    for (int q = 0; q < s->phases_x; q++)
-        s->x[q] = tn_conv_axis_backward(a->kw, a->stride_x, a->pad_x, a->dilation, made->w, q);
-}
-
 /* Lays out a block's weights; false: there is a phase whose taps are too many. */
 static bool lay_phases(state *s) {
     s->block_floats = 0;
@@ -185,7 +171,8 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k, bool backward) {
     s->groups = a->groups;
     s->read = backward ? out : in;
     s->made = backward ? in : out;
-    lay_axes(s, a, backward ? &r->in[0] : &r->out);
+    tn_conv_axes(a, backward, backward ? &r->in[0] : &r->out, s->y, &s->phases_y, s->x,
+                 &s->phases_x);
     if (!lay_phases(s)) return TN_REFUSED;
     lay_blocks(s);
     lay_units(s, backward ? &r->out : &r->in[0], backward ? &r->in[0] : &r->out, r->threads);
