@@ -8,7 +8,8 @@
 
 /* Where dz's slope comes from. */
 typedef enum source {
-    FROM_NOTHING, /* dz is at hand: linear, or computed by the scalar function */
+    FROM_NOTHING, /* linear: it is 1 */
+    FROM_SCALAR,  /* a row of dz is at hand, computed by the scalar function */
     FROM_OUTPUT,
     FROM_SIGNS, /* what forward left of the output: a bit a value */
     FROM_Z,     /* the sign of z, found again from x: one stream less to read */
@@ -47,13 +48,14 @@ static part part_in(char *memory, int index, int channels) {
 }
 
 /* Rows of one pixel, and of the channels' constants, in registers: vector stores may alias whatever
- * is reached through a pointer to the job. `delta` is the output's gradient, or dz itself. */
+ * is reached through a pointer to the job. */
 typedef struct lines {
     tn_norm_rows rows;
     const float *tilt, *offset;
-    const float *x, *y, *delta;
+    const tn_row_value *x, *y, *delta;
+    const float *dz_row; /* FROM_SCALAR's */
     const uint8_t *signs;
-    float *dx, *dskip;
+    tn_row_value *dx, *dskip;
     float leak;
     int channels;
     bool streams; /* dx: a second stream beside it would only be in its way */
@@ -64,12 +66,13 @@ TN_INLINE_ALWAYS lines lines_of(const job *j, const float *dz_row, size_t p) {
     lines l = {.rows = j->rows, .tilt = j->tilt, .offset = j->offset, .leak = j->leak};
     l.channels = r->out.c;
     l.streams = j->streams;
-    l.x = tn_pixel(&r->in[0], p);
-    l.y = tn_pixel(&r->out, p);
+    l.x = tn_row_at(&r->in[0], p);
+    l.y = tn_row_at(&r->out, p);
     if (j->signs) l.signs = j->signs + p * j->signs_pitch;
-    l.delta = dz_row ? dz_row : tn_pixel(&r->dout, p);
-    if (r->din[0].data) l.dx = tn_pixel(&r->din[0], p);
-    if (r->op->n_in == 2 && r->din[1].data) l.dskip = tn_pixel(&r->din[1], p);
+    l.delta = tn_row_at(&r->dout, p);
+    l.dz_row = dz_row;
+    if (r->din[0].data) l.dx = tn_row_at(&r->din[0], p);
+    if (r->op->n_in == 2 && r->din[1].data) l.dskip = tn_row_at(&r->din[1], p);
     return l;
 }
 
@@ -83,6 +86,7 @@ TN_INLINE_ALWAYS tn_vector_mask above_zero(const lines *l, int c, source from, b
 /* dz of one vector; `from` and `shape` are constants where this is inlined. */
 TN_INLINE_ALWAYS tn_vector dz_of(const lines *l, int c, source from, tn_norm_shape shape,
                                  bool whole, tn_lane_set lanes) {
+    if (from == FROM_SCALAR) return tn_vector_load(l->dz_row + c);
     const tn_vector d = tn_row_load(l->delta + c, whole, lanes);
     tn_row_ahead(l->delta + c);
     if (from == FROM_NOTHING) return d;
@@ -124,7 +128,7 @@ TN_INLINE_ALWAYS void sum_rows(const job *j, const float *dz_row, size_t p, int 
 
 /* ---- gradients of the inputs ---- */
 
-TN_INLINE_ALWAYS void put(float *to, tn_vector v, bool add, bool whole, tn_lane_set lanes) {
+TN_INLINE_ALWAYS void put(tn_row_value *to, tn_vector v, bool add, bool whole, tn_lane_set lanes) {
     if (add) v = tn_vector_add(v, tn_row_load(to, whole, lanes));
     tn_row_store(to, v, whole, lanes);
 }
@@ -156,7 +160,7 @@ static void write_skips(const job *j, const lines *l, size_t p, source from, tn_
         if (!r->din[i].data) continue;
         for (int c = 0; c < l->channels; c += TN_VECTOR) {
             const tn_lane_set lanes = tn_row_lanes(c, l->channels);
-            put(tn_pixel(&r->din[i], p) + c, dz_of(l, c, from, shape, false, lanes),
+            put(tn_row_at(&r->din[i], p) + c, dz_of(l, c, from, shape, false, lanes),
                 r->accumulate[i], false, lanes);
         }
     }
@@ -180,18 +184,18 @@ TN_INLINE_ALWAYS void write_row(const job *j, const float *dz_row, size_t p, sou
 static void scalar_dz(const job *j, size_t p, float *row) {
     const tn_op_run *r = j->r;
     const tn_norm_act_attr *a = r->op->attr;
-    const float *delta = tn_pixel(&r->dout, p);
+    const tn_row_value *delta = tn_row_at(&r->dout, p);
     const bool from_output = tn_activation_from_output(a->activation);
     for (int c = 0; c < r->out.c; c++) {
         float y = 0, z = 0;
         if (from_output) {
-            y = tn_pixel(&r->out, p)[c];
+            y = tn_row_one(tn_row_at(&r->out, p) + c);
         } else {
-            z = (tn_pixel(&r->in[0], p)[c] - j->rows.mean[c]) * j->rows.factor[c] +
-                j->rows.shift[c];
-            for (int i = 1; i < r->op->n_in; i++) z += tn_pixel(&r->in[i], p)[c];
+            const float x = tn_row_one(tn_row_at(&r->in[0], p) + c);
+            z = (x - j->rows.mean[c]) * j->rows.factor[c] + j->rows.shift[c];
+            for (int i = 1; i < r->op->n_in; i++) z += tn_row_one(tn_row_at(&r->in[i], p) + c);
         }
-        row[c] = delta[c] * tn_activation_slope(a->activation, z, y);
+        row[c] = tn_row_one(delta + c) * tn_activation_slope(a->activation, z, y);
     }
 }
 
@@ -209,7 +213,7 @@ static void sum_block(const job *j, tn_span s, part k) {
     if (j->shape == TN_SHAPE_OTHER) {
         for (size_t p = s.begin; p < s.end; p++) {
             scalar_dz(j, p, k.row);
-            sum_rows(j, k.row, p, 1, k, FROM_NOTHING, TN_SHAPE_LINEAR, j->reads_x);
+            sum_rows(j, k.row, p, 1, k, FROM_SCALAR, TN_SHAPE_OTHER, j->reads_x);
         }
     } else if (relu && j->from == FROM_Z && j->reads_x) {
         sum_fixed(j, s, k, FROM_Z, TN_SHAPE_RELU, true);
@@ -236,7 +240,7 @@ static void write_block(const job *j, tn_span s, part k, bool tilted) {
     if (j->shape == TN_SHAPE_OTHER) {
         for (size_t p = s.begin; p < s.end; p++) {
             scalar_dz(j, p, k.row);
-            write_row(j, k.row, p, FROM_NOTHING, TN_SHAPE_LINEAR, tilted);
+            write_row(j, k.row, p, FROM_SCALAR, TN_SHAPE_OTHER, tilted);
         }
     } else if (relu && j->from == FROM_Z && tilted) {
         write_fixed(j, s, FROM_Z, TN_SHAPE_RELU, true);
@@ -320,7 +324,7 @@ static void write_part(const job *j, tn_span span, part k, bool tilted) {
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
-    if (!tn_vector_runs()) return TN_REFUSED;
+    if (!tn_row_serves(r)) return TN_REFUSED;
     TN_TRY(tn_norm_act_prepare(r));
     k->in_place = true; /* each vector of the output's gradient is read before it is written */
     k->scratch_bytes =
@@ -379,4 +383,5 @@ static tn_status backward(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
-const tn_kernel TN_ISA(tn_norm_act_backward) = {TN_ISA_TEXT, prepare, backward, NULL};
+const tn_kernel TN_ISA(tn_norm_act_backward) = {TN_ISA_TEXT, prepare,   backward,
+                                                NULL,        TN_ON_CPU, TN_ROW_IS_BF16};

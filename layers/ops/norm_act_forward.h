@@ -27,13 +27,13 @@ static part part_in(char *memory, int index, int channels) {
 /* sum += x of `rows` pixels from p on. */
 TN_INLINE_ALWAYS void add_plain(const tn_tensor *x, size_t p, int rows, float *sum) {
     for (int i = 0; i < rows; i++) {
-        const float *from = tn_pixel(x, p + (size_t)i);
-        for (int c = 0; c < x->c; c++) sum[c] += from[c];
+        const tn_row_value *from = tn_row_at(x, p + (size_t)i);
+        for (int c = 0; c < x->c; c++) sum[c] += tn_row_one(from + c);
     }
 }
 
 /* sum += x - around, squares += (x - around)^2, of four pixels or one (rows is a constant). */
-TN_INLINE_ALWAYS void add_vector(const float *from, size_t pitch, int rows, part k, int c,
+TN_INLINE_ALWAYS void add_vector(const tn_row_value *from, size_t pitch, int rows, part k, int c,
                                  bool whole, int channels) {
     const tn_lane_set lanes = tn_row_lanes(c, channels);
     const tn_vector around = tn_vector_load(k.around + c);
@@ -50,7 +50,7 @@ TN_INLINE_ALWAYS void add_vector(const float *from, size_t pitch, int rows, part
 }
 
 TN_INLINE_ALWAYS void add_deviations(const tn_tensor *x, size_t p, int rows, part k) {
-    const float *from = tn_pixel(x, p);
+    const tn_row_value *from = tn_row_at(x, p);
     const size_t pitch = (size_t)x->pitch;
     const int channels = x->c;
     int c = 0;
@@ -130,8 +130,9 @@ TN_INLINE_ALWAYS tn_vector activated(tn_norm_shape shape, tn_vector z, tn_vector
 /* One pixel's rows; vector stores may alias whatever is reached through a pointer. */
 typedef struct lines {
     tn_norm_rows rows;
-    const float *x, *skip;
-    float *y;
+    const tn_row_value *x, *skip;
+    tn_row_value *y;
+    float *z;       /* a row for activations that are not vectorised */
     uint8_t *signs; /* NULL: not wanted */
     tn_vector leak;
     int channels;
@@ -147,70 +148,79 @@ TN_INLINE_ALWAYS void put_vector(const tn_op_run *r, const lines *l, tn_norm_sha
         tn_row_ahead(l->skip + c);
     }
     for (int i = 2; i <= skips; i++)
-        z = tn_vector_add(z, tn_row_load(tn_pixel(&r->in[i], p) + c, whole, lanes));
+        z = tn_vector_add(z, tn_row_load(tn_row_at(&r->in[i], p) + c, whole, lanes));
     const tn_vector y = activated(shape, z, l->leak);
-    if (streams)
+    if (shape == TN_SHAPE_OTHER)
+        tn_vector_store(l->z + c, z);
+    else if (streams)
         tn_row_stream(l->y + c, y);
     else
         tn_row_store(l->y + c, y, whole, lanes);
     if (l->signs) tn_vector_mask_store(l->signs + c / 8, tn_vector_above_zero(y));
 }
 
+static void put_activated(tn_activation a, const lines *l) {
+    for (int c = 0; c < l->channels; c++) l->z[c] = tn_activate(a, l->z[c]);
+    for (int c = 0; c < l->channels; c += TN_VECTOR)
+        tn_row_store(l->y + c, tn_vector_load(l->z + c), false, tn_row_lanes(c, l->channels));
+}
+
 /* Shape and number of skips are constants where this is inlined. */
-TN_INLINE_ALWAYS void put_rows(const tn_op_run *r, tn_norm_rows k, tn_span span,
+TN_INLINE_ALWAYS void put_rows(const tn_op_run *r, tn_norm_rows k, tn_span span, float *z,
                                tn_norm_shape shape, int skips) {
     const tn_norm_act_attr *a = r->op->attr;
     const int channels = r->out.c;
     const bool streams = shape != TN_SHAPE_OTHER && tn_row_streams(&r->out);
     const size_t signs_pitch = tn_norm_signs_pitch(channels);
     uint8_t *const signs = tn_norm_signs(r);
-    lines l = {.rows = k, .channels = channels};
+    lines l = {.rows = k, .z = z, .channels = channels};
     l.leak = tn_vector_all(tn_activation_slope(a->activation, -1, -1));
     for (size_t p = span.begin; p < span.end; p++) {
-        l.x = tn_pixel(&r->in[0], p);
-        l.skip = skips > 0 ? tn_pixel(&r->in[1], p) : NULL;
-        l.y = tn_pixel(&r->out, p);
+        l.x = tn_row_at(&r->in[0], p);
+        l.skip = skips > 0 ? tn_row_at(&r->in[1], p) : NULL;
+        l.y = tn_row_at(&r->out, p);
         l.signs = signs ? signs + p * signs_pitch : NULL;
         int c = 0;
         for (; c + TN_VECTOR <= channels; c += TN_VECTOR)
             put_vector(r, &l, shape, skips, p, c, true, streams);
         if (c < channels) put_vector(r, &l, shape, skips, p, c, false, false);
-        if (shape != TN_SHAPE_OTHER) continue;
-        for (c = 0; c < channels; c++) l.y[c] = tn_activate(a->activation, l.y[c]);
+        if (shape == TN_SHAPE_OTHER) put_activated(a->activation, &l);
     }
 }
 
-static void put_span(const tn_op_run *r, tn_norm_rows k, tn_span span) {
+static void put_span(const tn_op_run *r, tn_norm_rows k, tn_span span, float *z) {
     const tn_norm_act_attr *a = r->op->attr;
     const tn_norm_shape shape = tn_norm_shape_of(a->activation);
     const int skips = r->op->n_in - 1;
     if (shape == TN_SHAPE_RELU && skips == 0)
-        put_rows(r, k, span, TN_SHAPE_RELU, 0);
+        put_rows(r, k, span, z, TN_SHAPE_RELU, 0);
     else if (shape == TN_SHAPE_RELU && skips == 1)
-        put_rows(r, k, span, TN_SHAPE_RELU, 1);
+        put_rows(r, k, span, z, TN_SHAPE_RELU, 1);
     else if (shape == TN_SHAPE_LEAKY && skips == 0)
-        put_rows(r, k, span, TN_SHAPE_LEAKY, 0);
+        put_rows(r, k, span, z, TN_SHAPE_LEAKY, 0);
     else if (shape == TN_SHAPE_LINEAR && skips == 0)
-        put_rows(r, k, span, TN_SHAPE_LINEAR, 0);
+        put_rows(r, k, span, z, TN_SHAPE_LINEAR, 0);
     else if (shape == TN_SHAPE_LINEAR && skips == 1)
-        put_rows(r, k, span, TN_SHAPE_LINEAR, 1);
+        put_rows(r, k, span, z, TN_SHAPE_LINEAR, 1);
     else
-        put_rows(r, k, span, shape, skips);
+        put_rows(r, k, span, z, shape, skips);
 }
 
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
-    if (!tn_vector_runs()) return TN_REFUSED;
+    if (!tn_row_serves(r)) return TN_REFUSED;
     TN_TRY(tn_norm_act_prepare(r));
     tn_norm_act_prepare_signs(r);
-    k->scratch_bytes = 3 * tn_row_padded(r->out.c) * sizeof(float);
+    k->scratch_bytes = (3 + (size_t)r->threads) * tn_row_padded(r->out.c) * sizeof(float);
     if (tn_norm_uses_batch(r)) k->scratch_bytes += (size_t)r->threads * part_bytes(r->out.c);
     return TN_OK;
 }
 
 static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     const tn_norm_rows rows = tn_norm_rows_in(k->scratch, r->out.c);
+    const size_t padded = tn_row_padded(r->out.c);
+    float *z = rows.mean + 3 * padded;
     if (tn_norm_uses_batch(r))
-        TN_TRY(find_statistics(r, (char *)(rows.mean + 3 * tn_row_padded(r->out.c))));
+        TN_TRY(find_statistics(r, (char *)(z + (size_t)r->threads * padded)));
     tn_norm_rows_fill(r, rows);
     const size_t pixels = tn_pixels(&r->out), block = TN_NORM_BLOCK;
 #pragma omp parallel for schedule(static, 1) num_threads(r->threads)
@@ -219,7 +229,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
         const tn_span span = tn_share(pixels, t, r->threads);
         for (size_t end = span.end; end > span.begin;) {
             const size_t begin = end - span.begin > block ? end - block : span.begin;
-            put_span(r, rows, (tn_span){begin, end});
+            put_span(r, rows, (tn_span){begin, end}, z + (size_t)t * padded);
             end = begin;
         }
         _mm_sfence();
@@ -227,4 +237,5 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
-const tn_kernel TN_ISA(tn_norm_act_forward) = {TN_ISA_TEXT, prepare, forward, NULL};
+const tn_kernel TN_ISA(tn_norm_act_forward) = {TN_ISA_TEXT, prepare,   forward,
+                                               NULL,        TN_ON_CPU, TN_ROW_IS_BF16};

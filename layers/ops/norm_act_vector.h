@@ -1,5 +1,5 @@
 /* What norm_act's vectorised passes share. Included by files that are compiled for AVX2 or AVX-512
- * alone; the bits of their results are the same. */
+ * alone, those without bf16 to the same bits. */
 #ifndef TN_OPS_NORM_ACT_VECTOR_H
 #define TN_OPS_NORM_ACT_VECTOR_H
 

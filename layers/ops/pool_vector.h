@@ -1,9 +1,11 @@
 /* Pooling, a vector of channels at a time. Backward gathers: each input pixel looks up the windows
- * that cover it, so nothing is zeroed first and threads never meet. Included by one _avx2.c and one
- * _avx512.c file; the bits of their results are the same. */
+ * that cover it, so nothing is zeroed first and threads never meet. Included by an _avx2.c, an
+ * _avx512.c and a _bf16_avx512.c file; the bits of the first two's results are the same. */
 #include "layers/ops/elements.h"
 #include "layers/ops/pool_kernels.h"
 #include "layers/ops/vector_rows.h"
+
+#include <limits.h>
 
 /* ---- places of maxima: a byte for each lane ---- */
 
@@ -97,19 +99,19 @@ TN_INLINE_ALWAYS void walk_on(walk *o, const tn_tensor *t) {
 
 /* The input cells that one output pixel covers. */
 typedef struct window {
-    const float *first;
+    const tn_row_value *first;
     int start;                               /* place of the first one */
     int rows, columns, pitch, width, stride; /* stride: of columns */
     size_t row_pitch;
 } window;
 
-TN_INLINE_ALWAYS void max_vector(const window *o, float *to, uint8_t *place_to, int c, int channels,
-                                 bool whole) {
+TN_INLINE_ALWAYS void max_vector(const window *o, tn_row_value *to, uint8_t *place_to, int c,
+                                 int channels, bool whole) {
     const tn_lane_set lanes = tn_row_lanes(c, channels);
     tn_vector best = tn_row_load(o->first + c, whole, lanes);
     places place = places_all(o->start);
     for (int y = 0; y < o->rows; y++) {
-        const float *cell = o->first + (size_t)y * o->row_pitch + c;
+        const tn_row_value *cell = o->first + (size_t)y * o->row_pitch + c;
         for (int x = 0; x < o->columns; x++, cell += o->pitch) {
             if (x < o->stride) tn_row_ahead(cell);
             const tn_vector v = tn_row_load(cell, whole, lanes);
@@ -123,11 +125,12 @@ TN_INLINE_ALWAYS void max_vector(const window *o, float *to, uint8_t *place_to, 
 }
 
 /* Sums row by row: rounding grows with the window's sides, not with its area. */
-TN_INLINE_ALWAYS void mean_vector(const window *o, float *to, int c, int channels, bool whole) {
+TN_INLINE_ALWAYS void mean_vector(const window *o, tn_row_value *to, int c, int channels,
+                                  bool whole) {
     const tn_lane_set lanes = tn_row_lanes(c, channels);
     tn_vector sum = tn_vector_zero();
     for (int y = 0; y < o->rows; y++) {
-        const float *cell = o->first + (size_t)y * o->row_pitch + c;
+        const tn_row_value *cell = o->first + (size_t)y * o->row_pitch + c;
         tn_vector row = tn_vector_zero();
         for (int x = 0; x < o->columns; x++, cell += o->pitch)
             row = tn_vector_add(row, tn_row_load(cell, whole, lanes));
@@ -137,8 +140,8 @@ TN_INLINE_ALWAYS void mean_vector(const window *o, float *to, int c, int channel
     tn_row_store(to + c, mean, whole, lanes);
 }
 
-TN_INLINE_ALWAYS void forward_pixel(const window *o, float *to, uint8_t *place_to, int channels,
-                                    bool max) {
+TN_INLINE_ALWAYS void forward_pixel(const window *o, tn_row_value *to, uint8_t *place_to,
+                                    int channels, bool max) {
     int c = 0;
     for (; c + TN_VECTOR <= channels; c += TN_VECTOR) {
         if (max)
@@ -165,12 +168,12 @@ TN_INLINE_ALWAYS void forward_span(const tn_op_run *r, const tn_pool_range *colu
     for (size_t p = span.begin; p < span.end; p++, walk_on(&at, &out)) {
         if (at.new_row) rows = tn_pool_rows(r, at.y);
         const tn_pool_range across = columns[at.x];
-        o.first = tn_pixel_at(&in, at.n, rows.begin, across.begin);
+        o.first = tn_row_at(&in, ((size_t)at.n * in.h + rows.begin) * in.w + across.begin);
         o.start = (rows.begin - rows.start) * a->size_x + across.begin - across.start;
         o.rows = rows.end - rows.begin;
         o.columns = across.end - across.begin;
         uint8_t *place_to = save ? save + p * (size_t)out.c : NULL;
-        forward_pixel(&o, tn_pixel(&out, p), place_to, out.c, max);
+        forward_pixel(&o, tn_row_at(&out, p), place_to, out.c, max);
     }
 }
 
@@ -194,7 +197,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
 /* What one output pixel gives to the input pixel in hand: its gradient where the maximum was
  * `place`, or `weight` times it. */
 typedef struct gift {
-    const float *delta;
+    const tn_row_value *delta;
     const uint8_t *places;
     int place;
     float weight;
@@ -204,7 +207,7 @@ TN_INLINE_ALWAYS gift gift_of(const tn_op_run *r, int y, int x, walk to, bool ma
     const tn_pool_attr *a = r->op->attr;
     const tn_tensor *dout = &r->dout;
     const size_t pixel = ((size_t)to.n * dout->h + y) * dout->w + x;
-    gift g = {.delta = tn_pixel(dout, pixel)};
+    gift g = {.delta = tn_row_at(dout, pixel)};
     if (max) {
         g.places = (const uint8_t *)r->save + pixel * (size_t)dout->c;
         g.place = (to.y - y * a->stride_y + a->before_y) * a->size_x +
@@ -216,10 +219,12 @@ TN_INLINE_ALWAYS gift gift_of(const tn_op_run *r, int y, int x, walk to, bool ma
     return g;
 }
 
+enum { AT_ONCE = 64 }; /* gifts that are summed before their sum is written */
+
 /* How a pixel's gradient is written. */
 typedef enum manner { OVERWRITE, ADD, STREAM } manner;
 
-TN_INLINE_ALWAYS void give_vector(const gift *gifts, int count, float *to, manner how, int c,
+TN_INLINE_ALWAYS void give_vector(const gift *gifts, int count, tn_row_value *to, manner how, int c,
                                   int channels, bool max, bool whole) {
     const tn_lane_set lanes = tn_row_lanes(c, channels);
     tn_vector sum = how == ADD ? tn_row_load(to + c, whole, lanes) : tn_vector_zero();
@@ -240,7 +245,7 @@ TN_INLINE_ALWAYS void give_vector(const gift *gifts, int count, float *to, manne
         tn_row_store(to + c, sum, whole, lanes);
 }
 
-TN_INLINE_ALWAYS void give(const gift *gifts, int count, float *to, manner how, int channels,
+TN_INLINE_ALWAYS void give(const gift *gifts, int count, tn_row_value *to, manner how, int channels,
                            bool max) {
     int c = 0;
     for (; c + TN_VECTOR <= channels; c += TN_VECTOR)
@@ -250,8 +255,8 @@ TN_INLINE_ALWAYS void give(const gift *gifts, int count, float *to, manner how, 
 
 /* Input pixel `at`, which output rows and columns of these ranges cover. */
 TN_INLINE_ALWAYS void backward_pixel(const tn_op_run *r, walk at, tn_pool_range rows,
-                                     tn_pool_range columns, float *to, manner how, bool max) {
-    enum { AT_ONCE = 32 };
+                                     tn_pool_range columns, tn_row_value *to, manner how,
+                                     bool max) {
     gift gifts[AT_ONCE];
     int count = 0;
     /* What will be added to must not be on its way to memory. */
@@ -290,7 +295,7 @@ TN_INLINE_ALWAYS void backward_span(const tn_op_run *r, const tn_pool_range *col
     walk at = walk_from(&din, span.begin);
     for (size_t p = span.begin; p < span.end; p++, walk_on(&at, &din)) {
         if (at.new_row) rows = covering_rows(r, at.y);
-        backward_pixel(r, at, rows, columns[at.x], tn_pixel(&din, p), how, max);
+        backward_pixel(r, at, rows, columns[at.x], tn_row_at(&din, p), how, max);
     }
     _mm_sfence();
 }
@@ -311,13 +316,27 @@ static tn_status backward(tn_op_run *r, tn_kernel_run *k) {
     return TN_OK;
 }
 
+/* Output pixels that one input pixel gives to, at most. */
+static int most_gifts(const tn_op_run *r) {
+    const tn_pool_attr *a = r->op->attr;
+    if (a->type == TN_POOL_ADAPTIVE)
+        return r->out.h <= r->in[0].h && r->out.w <= r->in[0].w ? 4 : INT_MAX;
+    const int64_t rows = (a->size_y + a->stride_y - 1) / a->stride_y;
+    const int64_t columns = (a->size_x + a->stride_x - 1) / a->stride_x;
+    return rows * columns > INT_MAX ? INT_MAX : (int)(rows * columns);
+}
+
 static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     const tn_pool_attr *a = r->op->attr;
-    if (!tn_vector_runs() || (a->type == TN_POOL_MAX && !tn_pool_small(a))) return TN_REFUSED;
+    if (!tn_row_serves(r) || (a->type == TN_POOL_MAX && !tn_pool_small(a))) return TN_REFUSED;
+    /* A sum of bf16 that is written in between would be rounded more than once. */
+    if (TN_ROW_IS_BF16 && most_gifts(r) > AT_ONCE) return TN_REFUSED;
     const int widest = r->in[0].w > r->out.w ? r->in[0].w : r->out.w;
     k->scratch_bytes = (size_t)widest * sizeof(tn_pool_range);
     return tn_pool_prepare(r);
 }
 
-const tn_kernel TN_ISA(tn_pool_forward) = {TN_ISA_TEXT, prepare, forward, NULL};
-const tn_kernel TN_ISA(tn_pool_backward) = {TN_ISA_TEXT, prepare, backward, NULL};
+const tn_kernel TN_ISA(tn_pool_forward) = {TN_ISA_TEXT, prepare,   forward,
+                                           NULL,        TN_ON_CPU, TN_ROW_IS_BF16};
+const tn_kernel TN_ISA(tn_pool_backward) = {TN_ISA_TEXT, prepare,   backward,
+                                            NULL,        TN_ON_CPU, TN_ROW_IS_BF16};

@@ -1,6 +1,6 @@
 /* Vectors of floats: 8 lanes where the including file is compiled for AVX2, 16 for AVX-512. Kernels
- * written over this are compiled once for each, by a _avx2.c and a _avx512.c file of a few lines.
- */
+ * written over this are compiled once for each, by a _avx2.c and a _avx512.c file of a few lines;
+ * those of vector_rows.h also by a _bf16_avx512.c file, which defines TN_VECTOR_BF16 first. */
 #ifndef TN_OPS_VECTOR_H
 #define TN_OPS_VECTOR_H
 
@@ -12,8 +12,13 @@
 #ifdef __AVX512F__
 
 enum { TN_VECTOR = 16 };
+#ifdef TN_VECTOR_BF16
+#define TN_ISA(name) name##_bf16
+#define TN_ISA_TEXT  "bf16"
+#else
 #define TN_ISA(name) name##_avx512
 #define TN_ISA_TEXT  "avx512"
+#endif
 typedef __m512 tn_vector;
 
 static inline bool tn_vector_runs(void) {
