@@ -26,7 +26,8 @@ enum {
 
 typedef struct state {
     int groups, read, made; /* channels of one group */
-    bool pixels;            /* 1x1, stride 1, no padding: the batch is one column of pixels */
+    bool pixels;            /* 1x1, no padding: the output of the batch is one column of pixels */
+    int stride_y, stride_x; /* of what such a column reads */
     int taps, sets, panels; /* sets and panels: of one group */
     int rows;               /* filters of a set; the last one is filled up with zeros */
     tn_conv_axis y, x;
@@ -58,7 +59,19 @@ typedef struct tile {
     ptrdiff_t step, row_step, image_step; /* of what is read, in pairs */
     int images, rows, pairs;              /* pairs: of output pixels in a row */
     float *made;                          /* (ROWS, LANES) */
+    const float *next;                    /* what the next tile adds to */
+    ahead *ahead;                         /* two */
 } tile;
+
+static void fetch_ahead(const tile *t) {
+    for (int l = 0; l < TILE * (int)sizeof(float); l += LINE)
+        _mm_prefetch((const char *)t->next + l, _MM_HINT_T0);
+    for (int i = 0; i < 2; i++) {
+        ahead *a = &t->ahead[i];
+        for (ptrdiff_t l = 0; l < a->lines && a->at < a->end; l++, a->at += LINE)
+            _mm_prefetch(a->at, _MM_HINT_T1);
+    }
+}
 
 /* rows and vectors are constants where this is inlined. */
 TN_INLINE_HALVES void add_tile(const tile *t, int rows, int vectors) {
@@ -68,6 +81,7 @@ TN_INLINE_HALVES void add_tile(const tile *t, int rows, int vectors) {
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++)
             sum[i][v] = _mm512_loadu_ps(t->made + i * LANES + v * TN_HALVES);
+    fetch_ahead(t); /* after what this tile itself waits for */
     for (int n = 0; n < t->images; n++)
         for (int y = 0; y < t->rows; y++) {
             const uint32_t *x = t->read + n * t->image_step + y * t->row_step;
@@ -168,8 +182,9 @@ static tn_status prepare(tn_op_run *r, tn_kernel_run *k) {
     s->rows = (s->made + s->sets - 1) / s->sets;
     s->panels = (s->read + LANES - 1) / LANES;
     s->tiles = (size_t)s->groups * s->sets * s->panels * s->taps * TILE;
-    s->pixels = a->kh == 1 && a->kw == 1 && a->stride_y == 1 && a->stride_x == 1 && a->pad_y == 0 &&
-                a->pad_x == 0;
+    s->pixels = a->kh == 1 && a->kw == 1 && a->pad_y == 0 && a->pad_x == 0;
+    s->stride_y = a->stride_y;
+    s->stride_x = a->stride_x;
     if (s->pixels) out = tn_slab_column(out);
     s->y = tn_conv_axis_forward(a->kh, a->stride_y, a->pad_y, a->dilation, out.h);
     s->x = tn_conv_axis_forward(a->kw, a->stride_x, a->pad_x, a->dilation, out.w);
@@ -190,31 +205,44 @@ static void release(tn_op_run *r, tn_kernel_run *k) {
 
 /* ---- packing ---- */
 
-/* Sixteen channels of two pixels next to each other, as many as there are; NULL: zeros. */
-TN_INLINE_HALVES __m512i pair_up(const tn_bf16 *first, const tn_bf16 *second, __mmask16 mask) {
-    __m512i low = _mm512_setzero_si512(), high = low;
-    if (first) low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first));
-    if (second) high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, second));
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+/* Two pixels of the same row; what is missing reads as zeros. */
+typedef struct pixel_pair {
+    const tn_bf16 *at[2]; /* never NULL */
+    __mmask16 there[2];   /* all lanes, or none */
+} pixel_pair;
+
+static pixel_pair pair_of(const tn_bf16 *first, const tn_bf16 *second) {
+    const tn_bf16 *any = first ? first : second;
+    static const tn_bf16 none;
+    if (!any) any = &none;
+    return (pixel_pair){{first ? first : any, second ? second : any},
+                        {first ? 0xFFFF : 0, second ? 0xFFFF : 0}};
 }
 
-static const tn_bf16 *channels_at(const tn_bf16 *pixel, size_t c) {
-    return pixel ? pixel + c : NULL;
+/* Sixteen channels of both from channel c on, next to each other: those of the mask. */
+TN_INLINE_HALVES __m512i paired(const pixel_pair *p, size_t c, __mmask16 mask) {
+    const __mmask16 low = p->there[0] & mask, high = p->there[1] & mask;
+    return _mm512_or_si512(
+        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(low, p->at[0] + c)),
+        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(high, p->at[1] + c)), 16));
 }
 
 /* Two pixels' channels into place `to` of every panel. */
-static void pack_read_pair(const state *s, const tn_bf16 *first, const tn_bf16 *second,
-                           uint32_t *to) {
-    for (int g = 0; g < s->groups; g++)
-        for (int p = 0; p < s->panels; p++, to += s->panel_pairs) {
-            const int at = p * LANES;
-            const size_t c = (size_t)g * s->read + at;
-            for (int v = 0; v < LANES && at + v < s->read; v += TN_HALVES) {
-                const __mmask16 mask = tn_halves_mask(at + v, s->read);
-                _mm512_storeu_si512(
-                    to + v, pair_up(channels_at(first, c + v), channels_at(second, c + v), mask));
-            }
+static void pack_read_pair(const state *s, pixel_pair pair, uint32_t *to) {
+    const size_t panel_pairs = s->panel_pairs;
+    const int groups = s->groups, read = s->read, whole = read / LANES * LANES;
+    for (int g = 0; g < groups; g++) {
+        const size_t c = (size_t)g * read;
+        for (int at = 0; at < whole; at += LANES, to += panel_pairs) {
+            _mm512_storeu_si512(to, paired(&pair, c + at, 0xFFFF));
+            _mm512_storeu_si512(to + TN_HALVES, paired(&pair, c + at + TN_HALVES, 0xFFFF));
         }
+        if (whole == read) continue;
+        for (int v = 0; whole + v < read; v += TN_HALVES)
+            _mm512_storeu_si512(to + v,
+                                paired(&pair, c + whole + v, tn_halves_mask(whole + v, read)));
+        to += panel_pairs;
+    }
 }
 
 /* Position x of a slab row, or NULL in the padding. */
@@ -224,15 +252,29 @@ static const tn_bf16 *slab_pixel(const state *s, const tn_tensor *in, const tn_b
     return (unsigned)at < (unsigned)in->w ? row + (size_t)at * in->pitch : NULL;
 }
 
+/* What pixel `pixel` of the output's column reads. */
+static const tn_bf16 *column_pixel(const state *s, const tn_tensor *in, const tn_tensor *out,
+                                   size_t pixel) {
+    if (s->stride_y == 1 && s->stride_x == 1) return tn_halves_pixel(in, pixel);
+    const size_t width = (size_t)out->w, row = pixel / width, height = (size_t)out->h;
+    const size_t y = row / height * (size_t)in->h + row % height * (size_t)s->stride_y;
+    return tn_halves_pixel(in, y * (size_t)in->w + pixel % width * (size_t)s->stride_x);
+}
+
+static void pack_column(const state *s, const workplace *w, const tn_tensor *in,
+                        const tn_tensor *out, tn_slab_part part) {
+    uint32_t *to = w->read;
+    for (int i = 0; i < part.rows; i += 2, to += LANES) {
+        const size_t pixel = (size_t)(part.row + i);
+        pack_read_pair(s,
+                       pair_of(column_pixel(s, in, out, pixel),
+                               i + 1 < part.rows ? column_pixel(s, in, out, pixel + 1) : NULL),
+                       to);
+    }
+}
+
 static void pack_read(const state *s, const workplace *w, const tn_tensor *in, tn_slab_part part) {
     uint32_t *to = w->read;
-    if (s->pixels) {
-        for (int i = 0; i < part.rows; i += 2, to += LANES)
-            pack_read_pair(
-                s, tn_halves_pixel(in, (size_t)(part.row + i)),
-                i + 1 < part.rows ? tn_halves_pixel(in, (size_t)(part.row + i + 1)) : NULL, to);
-        return;
-    }
     const int rows = tn_slab_extent(&s->slab_y, part.rows);
     for (int n = 0; n < part.images; n++)
         for (int i = 0; i < rows; i++) {
@@ -240,23 +282,27 @@ static void pack_read(const state *s, const workplace *w, const tn_tensor *in, t
             const size_t pixel = ((size_t)(part.image + n) * in->h + (size_t)y) * in->w;
             const tn_bf16 *row = (unsigned)y < (unsigned)in->h ? tn_halves_pixel(in, pixel) : NULL;
             for (int x = 0; x < s->slab_width; x++, to += LANES)
-                pack_read_pair(s, slab_pixel(s, in, row, x),
-                               slab_pixel(s, in, row, x + s->slab_x.step), to);
+                pack_read_pair(
+                    s,
+                    pair_of(slab_pixel(s, in, row, x), slab_pixel(s, in, row, x + s->slab_x.step)),
+                    to);
         }
 }
 
 /* One pair of output pixels into every set: whole vectors are stored, the next pair overwrites what
  * was too much. */
-static void pack_delta_pair(const state *s, const tn_bf16 *first, const tn_bf16 *second,
-                            uint32_t *to) {
-    for (int g = 0; g < s->groups; g++)
-        for (int i = 0; i < s->sets; i++, to += s->set_pairs) {
-            const int at = i * s->rows, all = s->made - at;
-            const int left = all < 0 ? 0 : all < s->rows ? all : s->rows;
-            const size_t c = (size_t)g * s->made + at;
-            _mm512_storeu_si512(
-                to, pair_up(first + c, channels_at(second, c), (__mmask16)((1U << left) - 1)));
-        }
+static void pack_delta_pair(const state *s, pixel_pair pair, uint32_t *to) {
+    const size_t set_pairs = s->set_pairs;
+    const int groups = s->groups, made = s->made, rows = s->rows, end = s->sets * rows;
+    for (int g = 0; g < groups; g++) {
+        const size_t c = (size_t)g * made;
+        int at = 0;
+        for (; at + TN_HALVES <= made; at += rows, to += set_pairs)
+            _mm512_storeu_si512(to, paired(&pair, c + at, 0xFFFF));
+        for (; at < end; at += rows, to += set_pairs)
+            _mm512_storeu_si512(to,
+                                paired(&pair, c + at, at < made ? tn_halves_mask(at, made) : 0));
+    }
 }
 
 static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout,
@@ -269,15 +315,17 @@ static void pack_delta(const state *s, const workplace *w, const tn_tensor *dout
                 ((size_t)(part.image + n) * dout->h + (size_t)(part.row + y)) * dout->w;
             for (int x = 0; x < width; x += 2, to += ROWS) {
                 const tn_bf16 *first = tn_halves_pixel(dout, pixel + (size_t)x);
-                pack_delta_pair(s, first, x + 1 < width ? first + dout->pitch : NULL, to);
+                pack_delta_pair(s, pair_of(first, x + 1 < width ? first + dout->pitch : NULL), to);
             }
         }
 }
 
 /* ---- sums ---- */
 
-static float *tile_at(const state *s, float *gradient, int set, int panel) {
-    return gradient + ((size_t)set * s->panels + panel) * s->taps * TILE;
+/* The tiles of all taps, in the order in which they are added to: `panel` counts through all
+ * groups, `set` within one. */
+static size_t tile_at(const state *s, int panel, int set) {
+    return ((size_t)panel * s->sets + set) * s->taps * TILE;
 }
 
 /* The bytes of the next unit's pixels, a share of them for every tile of this one. */
@@ -288,23 +336,16 @@ static ahead ahead_of(const state *s, const tn_tensor *t, int image, int images,
     const size_t end = ((size_t)(image + images - 1) * t->h + (size_t)to) * t->w;
     const ptrdiff_t lines = (ptrdiff_t)((end - first) * t->pitch * sizeof(tn_bf16) / LINE);
     return (ahead){(const char *)tn_halves_pixel(t, first), (const char *)tn_halves_pixel(t, end),
-                   lines / (s->groups * s->panels * s->sets) + 1};
+                   lines / (s->groups * s->panels * s->sets * s->taps) + 1};
 }
 
 static void look_ahead(const state *s, workplace *w, const tn_tensor *in, const tn_tensor *dout,
                        int unit) {
     const tn_slab_part p = tn_slab_part_of(&s->units, unit);
-    w->ahead[0] = ahead_of(s, in, p.image, p.images, tn_slab_source(&s->slab_y, p.row, 0),
-                           tn_slab_extent(&s->slab_y, p.rows));
+    if (!s->pixels || (s->stride_y == 1 && s->stride_x == 1)) /* else it is not in one piece */
+        w->ahead[0] = ahead_of(s, in, p.image, p.images, tn_slab_source(&s->slab_y, p.row, 0),
+                               tn_slab_extent(&s->slab_y, p.rows));
     w->ahead[1] = ahead_of(s, dout, p.image, p.images, p.row, p.rows);
-}
-
-static void fetch_ahead(workplace *w) {
-    for (int i = 0; i < 2; i++) {
-        ahead *a = &w->ahead[i];
-        for (ptrdiff_t l = 0; l < a->lines && a->at < a->end; l++, a->at += LINE)
-            _mm_prefetch(a->at, _MM_HINT_T1);
-    }
 }
 
 static void add_unit(const state *s, workplace *w, tn_slab_part part) {
@@ -315,21 +356,22 @@ static void add_unit(const state *s, workplace *w, tn_slab_part part) {
                   (ptrdiff_t)tn_slab_extent(&s->slab_y, part.rows) * s->slab_width * LANES,
               .images = part.images,
               .rows = s->pixels ? 1 : part.rows,
-              .pairs = (width + 1) / 2};
+              .pairs = (width + 1) / 2,
+              .ahead = w->ahead};
     for (int i = 0; i < s->groups * s->panels; i++) {
-        const int group = i / s->panels, panel = i % s->panels;
+        const int group = i / s->panels, panel = i % s->panels; /* of the group */
         const bool two = s->read - panel * LANES > TN_HALVES;
         const tile_function add = tile_table[s->rows - 1][two];
         const uint32_t *read = w->read + (size_t)i * s->panel_pairs;
-        for (int set = group * s->sets; set < (group + 1) * s->sets; set++) {
-            t.delta = w->delta + (size_t)set * s->set_pairs;
-            t.made = tile_at(s, w->gradient, set, panel);
-            fetch_ahead(w);
+        for (int set = 0; set < s->sets; set++) {
+            t.delta = w->delta + ((size_t)group * s->sets + set) * s->set_pairs;
+            t.made = w->gradient + tile_at(s, i, set);
             for (int ky = 0; ky < s->y.taps; ky++)
                 for (int kx = 0; kx < s->x.taps; kx++, t.made += TILE) {
                     t.read = read + ((ptrdiff_t)ky * s->y.read_tap * s->slab_width +
                                      (ptrdiff_t)kx * s->x.read_tap) *
                                         LANES;
+                    t.next = t.made + TILE;
                     add(&t);
                 }
         }
@@ -339,13 +381,13 @@ static void add_unit(const state *s, workplace *w, tn_slab_part part) {
 /* ---- into the file's order ---- */
 
 /* One filter: (read, kh, kw) += its lanes of all tiles of all threads. */
-static void unpack_filter(const state *s, const float *gradients, int threads, int set, int within,
-                          float *filter) {
+static void unpack_filter(const state *s, const float *gradients, int threads, int group,
+                          int within, float *filter) {
+    const int set = within / s->rows, row = within % s->rows;
     for (int panel = 0; panel < s->panels; panel++)
         for (int tap = 0; tap < s->taps; tap++) {
-            const float *lane = gradients +
-                                (((size_t)set * s->panels + panel) * s->taps + tap) * TILE +
-                                (size_t)within * LANES;
+            const float *lane = gradients + tile_at(s, group * s->panels + panel, set) +
+                                (size_t)tap * TILE + (size_t)row * LANES;
             const int left = s->read - panel * LANES, lanes = left < LANES ? left : LANES;
             float *to = filter + (size_t)panel * LANES * s->taps + tap;
             for (int l = 0; l < lanes; l++) {
@@ -358,7 +400,8 @@ static void unpack_filter(const state *s, const float *gradients, int threads, i
 
 static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
     const state *s = k->state;
-    const tn_tensor in = s->pixels ? tn_slab_column(r->in[0]) : r->in[0];
+    const tn_tensor in =
+        s->pixels && s->stride_y == 1 && s->stride_x == 1 ? tn_slab_column(r->in[0]) : r->in[0];
     const tn_tensor dout = s->pixels ? tn_slab_column(r->dout) : r->dout;
     const size_t own = s->read_pairs + s->delta_pairs;
     float *gradients = (float *)k->scratch + (size_t)r->threads * own;
@@ -373,7 +416,10 @@ static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
         const int to = (int)((long)s->units.count * (t + 1) / r->threads);
         for (int u = from; u < to; u++) {
             const tn_slab_part part = tn_slab_part_of(&s->units, u);
-            pack_read(s, &w, &in, part);
+            if (s->pixels)
+                pack_column(s, &w, &in, &r->dout, part);
+            else
+                pack_read(s, &w, &in, part);
             pack_delta(s, &w, &dout, part);
             w.ahead[0] = w.ahead[1] = (ahead){0};
             if (u + 1 < to) look_ahead(s, &w, &in, &dout, u + 1);
@@ -384,23 +430,19 @@ static tn_status backward_params(tn_op_run *r, tn_kernel_run *k) {
     float *grad = r->param[0]->grad;
 #pragma omp parallel for schedule(static) num_threads(r->threads)
     for (int f = 0; f < s->groups * s->made; f++) {
-        const int group = f / s->made, within = f % s->made;
-        unpack_filter(s, gradients, r->threads, group * s->sets + within / s->rows,
-                      within % s->rows, grad + (size_t)f * filter);
+        unpack_filter(s, gradients, r->threads, f / s->made, f % s->made,
+                      grad + (size_t)f * filter);
     }
     return TN_OK;
 }
 
-/* Where oneDNN is ahead, measured on Zen 5 (one core, GFLOP/s): 1x1 kernels with a stride, 380
- * against 310, groups of 16 channels, 300 against 200, and reading an image, 320 against 80. In all
- * else it is behind or level: 310 to 410 against 320 to 440, and 230 against 270 in groups of 32.
- */
+/* Where oneDNN is ahead, measured on Zen 5 (one core, GFLOP/s): groups of 16 channels, 300 against
+ * 200, and reading an image, 320 against 80. In all else it is behind or level. */
 static tn_status prepare_leading(tn_op_run *r, tn_kernel_run *k) {
     const tn_convolution_attr *a = r->op->attr;
-    const bool strided = a->kh * a->kw == 1 && (a->stride_y > 1 || a->stride_x > 1);
     const bool narrow = a->groups > 1 && r->in[0].c / a->groups < 32;
     const bool image = r->in[0].c < 8;
-    return TN_DNNL && (strided || narrow || image) ? TN_REFUSED : prepare(r, k);
+    return TN_DNNL && (narrow || image) ? TN_REFUSED : prepare(r, k);
 }
 
 const tn_kernel tn_convolution_backward_params_bf16 = {"bf16",  prepare_leading, backward_params,
