@@ -47,6 +47,15 @@ typedef struct tn_quantisation {
     bool is_signed;
 } tn_quantisation;
 
+/* Moments of the channels of an op's output, as far as each of `parts` threads made it: pixels
+ * counted, mean, centred sum of squares. */
+typedef struct tn_channel_moments {
+    int parts;
+    bool given;        /* by the forward pass in hand */
+    double *count;     /* (parts) */
+    double *mean, *m2; /* (parts, channels) */
+} tn_channel_moments;
+
 typedef struct tn_op tn_op;
 typedef struct tn_op_run tn_op_run;
 typedef struct tn_kernel_run tn_kernel_run;
@@ -149,6 +158,11 @@ struct tn_op_run {
      * tail_in_place: in[1] of the tail may be overwritten. */
     const tn_op_run *tail;
     bool tail_in_place;
+    /* TN_TRAIN on the processor. leaves: where a forward kernel that has what it makes in registers
+     * may put its moments, which the op right behind this one is going to want; it sets `given`, or
+     * clears it. found: the same of in[0]. NULL: there is none. */
+    tn_channel_moments *leaves;
+    const tn_channel_moments *found;
     /* TN_INFER on the processor: the op may take in[0] and its weights in 8 bits; NULL: it may not.
      * Views stay fp32. */
     const tn_quantisation *quantisation;

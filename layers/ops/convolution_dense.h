@@ -165,6 +165,11 @@ static void make_phase(const state *s, workplace *w, const tn_tensor *made, cons
             depth += (size_t)chunks->depth;
             const size_t next = (last ? p->depth : depth) * TN_PANEL;
             t.streams = s->streams && !add && (size_t)chunks->depth == p->depth;
+            if (w->measures && last && index + 1 == s->blocks) {
+                const tn_part_moments *m = &w->moments;
+                const int lane = panel * TN_PANEL;
+                t.moments = (tn_tile_moments){m->around + lane, m->sum + lane, m->squares + lane};
+            }
             make_panel(s, w, b->pitch, chunks, add || before > 0, &t, w->slab + (size_t)g * s->read,
                        tn_data(made) + (size_t)(first_group + g) * s->made + panel * TN_PANEL,
                        lanes, t.weights + next);
@@ -262,8 +267,24 @@ static void make_unit(const state *s, const tn_tensor *read, const tn_tensor *ma
     finish_unit(s, w, made, share);
 }
 
+/* A unit, and the moments of what it makes. */
+static void make_measured_unit(const state *s, const tn_tensor *read, const tn_tensor *made,
+                               workplace *w, int unit, int then, double *seen) {
+    const tn_slab_part part = tn_slab_part_of(&s->units, unit);
+    const tn_span pixels = {(size_t)part.row, (size_t)(part.row + part.rows)}; /* of the column */
+    w->measures = *seen > 0;
+    if (w->measures) tn_moments_begin_block(w->moments, made->c);
+    make_unit(s, read, made, false, w, unit, 0, then);
+    if (w->measures)
+        tn_moments_merge_block(w->moments, *seen, part.rows, made->c);
+    else /* the first one is swept: nothing is known that its deviations could be from */
+        tn_moments_sweep(made, pixels, w->moments);
+    *seen += part.rows;
+}
+
+/* leaves: NULL where nobody wants moments. */
 static void walk(const tn_op_run *r, const tn_kernel_run *k, const tn_tensor *read,
-                 const tn_tensor *made, bool add) {
+                 const tn_tensor *made, bool add, tn_channel_moments *leaves) {
     state *s = k->state;
     const tn_tensor read_column = tn_slab_column(*read), made_column = tn_slab_column(*made);
     if (s->pixels) {
@@ -272,35 +293,41 @@ static void walk(const tn_op_run *r, const tn_kernel_run *k, const tn_tensor *re
     }
     tn_epilogue_fill(&s->epilogue);
     s->streams = !s->epilogue.norm && tn_may_stream(made, TN_VECTOR);
-    const size_t slab = s->slab_floats * sizeof(float);
-    const size_t table = s->positions * sizeof(segment);
     const size_t bytes = place_bytes(s);
     const int jobs = s->units.count * s->shares;
 #pragma omp parallel for schedule(static, 1) num_threads(r->threads)
     for (int t = 0; t < r->threads; t++) {
-        char *memory = (char *)k->scratch + (size_t)t * bytes;
-        workplace w = {.slab = (float *)memory,
-                       .segment = (segment *)(memory + slab),
-                       .tile = (tile_place *)(memory + slab + table)};
+        workplace w = workplace_in(s, (char *)k->scratch + (size_t)t * bytes);
         const int from = (int)((long)jobs * t / r->threads);
         const int to = (int)((long)jobs * (t + 1) / r->threads);
-        for (int j = from; j < to; j++) /* shares outermost: threads differ in panels */
-            make_unit(s, read, made, add, &w, j % s->units.count, j / s->units.count,
-                      (j + 1 < to ? j + 1 : j) % s->units.count);
+        if (leaves) {
+            w.moments.mean = leaves->mean + (size_t)t * made->c;
+            w.moments.m2 = leaves->m2 + (size_t)t * made->c;
+            leaves->count[t] = 0;
+        }
+        for (int j = from; j < to; j++) { /* shares outermost: threads differ in panels */
+            const int unit = j % s->units.count, then = (j + 1 < to ? j + 1 : j) % s->units.count;
+            if (leaves)
+                make_measured_unit(s, read, made, &w, unit, then, &leaves->count[t]);
+            else
+                make_unit(s, read, made, add, &w, unit, j / s->units.count, then);
+        }
         if (s->streams) _mm_sfence();
     }
 }
 
 static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     pack(r, k->state);
-    walk(r, k, &r->in[0], &r->out, false);
+    const bool measures = r->leaves && can_measure(k->state) && tn_valid_samples(r) == r->out.n;
+    if (r->leaves) r->leaves->given = measures;
+    walk(r, k, &r->in[0], &r->out, false, measures ? r->leaves : NULL);
     return TN_OK;
 }
 
 static tn_status backward_data(tn_op_run *r, tn_kernel_run *k) {
     if (!r->din[0].data) return TN_OK;
     pack(r, k->state);
-    walk(r, k, &r->dout, &r->din[0], r->accumulate[0]);
+    walk(r, k, &r->dout, &r->din[0], r->accumulate[0], NULL);
     return TN_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "layers/ops/dense_slab.h"
 #include "layers/ops/dense_tile.h"
 #include "layers/ops/epilogue.h"
+#include "layers/ops/moments_rows.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -117,6 +118,8 @@ typedef struct workplace {
     ptrdiff_t read_step, made_step; /* from position to position of a segment */
     /* What is wanted soon: the weights of the next product, what the next block or unit reads. */
     tn_fetch next_weights, next_read;
+    tn_part_moments moments;
+    bool measures; /* the unit in hand adds to them */
 } workplace;
 
 /* ---- prepare: geometry ---- */
@@ -306,10 +309,29 @@ static void lay_units(state *s, const tn_tensor *made, int threads) {
     s->shares = even ? 1 : threads < panels ? threads : panels;
 }
 
-/* A thread's own memory: its slab, segments and tiles (convolution_dense.h). */
+/* Whether all of a pixel's filters are made by the thread that makes one of them, whole vectors. */
+static bool can_measure(const state *s) {
+    return s->pixels && !s->backward && s->groups == 1 && s->shares == 1 &&
+           s->made % TN_VECTOR == 0;
+}
+
+/* A thread's own memory: its slab, segments and tiles (convolution_dense.h), and moments. */
 static size_t place_bytes(const state *s) {
     const size_t bytes = s->positions * (sizeof(segment) + sizeof(tile_place));
-    return s->slab_floats * sizeof(float) + (bytes + 63) / 64 * 64;
+    const size_t moments = can_measure(s) ? tn_part_moments_bytes(s->made) : 0;
+    return s->slab_floats * sizeof(float) + (bytes + 63) / 64 * 64 + (moments + 63) / 64 * 64;
+}
+
+static workplace workplace_in(const state *s, char *memory) {
+    const size_t slab = s->slab_floats * sizeof(float), table = s->positions * sizeof(segment);
+    workplace w = {.slab = (float *)memory,
+                   .segment = (segment *)(memory + slab),
+                   .tile = (tile_place *)(memory + slab + table)};
+    if (!can_measure(s)) return w;
+    const size_t moments = (tn_part_moments_bytes(s->made) + 63) / 64 * 64;
+    w.moments =
+        tn_part_moments_in(NULL, NULL, (float *)(memory + place_bytes(s) - moments), s->made);
+    return w;
 }
 
 /* Whether vectors of filters and sums over channels are long enough to be worth it. */

@@ -51,6 +51,12 @@ TN_INLINE_ALWAYS void tn_fetch_some(tn_fetch *f) {
     f->due = due & 255;
 }
 
+/* Of the lanes in hand, see tn_part_moments: what is made adds to sum and squares. */
+typedef struct tn_tile_moments {
+    const float *around; /* NULL: nobody wants them */
+    float *sum, *squares;
+} tn_tile_moments;
+
 typedef struct tn_dense_tile {
     const float *read[TN_SEGMENTS]; /* where a segment's first row begins */
     float *made[TN_SEGMENTS];
@@ -62,6 +68,7 @@ typedef struct tn_dense_tile {
     tn_fetch *next, *next_read;   /* weights, and what is read, that are wanted soon */
     bool add;                     /* to what made holds */
     bool streams;                 /* made is aligned and nobody reads it soon */
+    tn_tile_moments moments;      /* what is made is then the whole sum */
 } tn_dense_tile;
 
 /* ---- rows of a segment ---- */
@@ -144,13 +151,38 @@ TN_INLINE_ALWAYS void tn_dense_put(const tn_dense_tile *t, tn_tile_sum *sum, int
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++) {
                 float *at = to + v * TN_VECTOR;
-                if (t->add)
+                if (t->add && !t->moments.around) /* else they have been added */
                     tn_vector_store(at, tn_vector_add(sum[s][i][v], tn_vector_load(at)));
                 else if (t->streams)
                     tn_vector_stream(at, sum[s][i][v]);
                 else
                     tn_vector_store(at, sum[s][i][v]);
             }
+    }
+}
+
+/* The same, with the moments of what is made. */
+TN_INLINE_ALWAYS void tn_dense_measure(const tn_dense_tile *t, tn_tile_sum *sum, int segments,
+                                       int rows, int vectors) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+        const ptrdiff_t lane = (ptrdiff_t)v * TN_VECTOR;
+        const tn_vector around = tn_vector_load(t->moments.around + lane);
+        tn_vector plain = tn_vector_load(t->moments.sum + lane);
+        tn_vector squares = tn_vector_load(t->moments.squares + lane);
+#pragma GCC unroll 8
+        for (int s = 0; s < segments; s++) {
+            const float *made = t->made[s] + lane;
+#pragma GCC unroll 8
+            for (int i = 0; i < rows; i++, made += t->made_step) {
+                if (t->add) sum[s][i][v] = tn_vector_add(sum[s][i][v], tn_vector_load(made));
+                const tn_vector d = tn_vector_sub(sum[s][i][v], around);
+                plain = tn_vector_add(plain, d);
+                squares = tn_vector_fma(d, d, squares);
+            }
+        }
+        tn_vector_store(t->moments.sum + lane, plain);
+        tn_vector_store(t->moments.squares + lane, squares);
     }
 }
 
@@ -212,6 +244,7 @@ TN_INLINE_ALWAYS void tn_dense_tile_make(const tn_dense_tile *t, int segments, i
         for (; d < depth; d++, w += TN_PANEL)
             tn_dense_step(sum, from, &steps, d, w, segments, rows, vectors);
     }
+    if (t->moments.around) tn_dense_measure(t, sum, segments, rows, vectors);
     tn_dense_put(t, sum, segments, rows, vectors);
 }
 

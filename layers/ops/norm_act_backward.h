@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { BLOCK = 128 }; /* pixels that are summed in float before double takes over */
+
 /* Where dz's slope comes from. */
 typedef enum source {
     FROM_NOTHING, /* linear: it is 1 */
@@ -261,7 +263,7 @@ static void write_block(const job *j, tn_span s, part k, bool tilted) {
 
 static void sum_part(const job *j, tn_span span, part k) {
     const int channels = j->r->out.c;
-    const size_t padded = tn_row_padded(channels), block = TN_NORM_BLOCK;
+    const size_t padded = tn_row_padded(channels), block = BLOCK;
     memset(k.dz, 0, 2 * padded * sizeof(double));
     for (size_t p = span.begin; p < span.end; p += block) {
         memset(k.block_dz, 0, 2 * padded * sizeof(float));
@@ -315,7 +317,7 @@ static void settle(const job *j, char *memory, size_t count) {
 }
 
 static void write_part(const job *j, tn_span span, part k, bool tilted) {
-    const size_t block = TN_NORM_BLOCK;
+    const size_t block = BLOCK;
     for (size_t end = span.end; end > span.begin;) { /* backwards: see forward */
         const size_t begin = end - span.begin > block ? end - block : span.begin;
         write_block(j, (tn_span){begin, end}, k, tilted);

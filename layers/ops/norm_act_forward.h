@@ -1,94 +1,43 @@
 /* norm_act forward: with batch statistics one pass that reads, one that reads and writes; else the
  * second alone. Both are bound by memory. */
+#include "layers/ops/moments_rows.h"
 #include "layers/ops/norm_act_vector.h"
 
 #include <string.h>
 
 /* ---- statistics ---- */
 
-/* Of the pixels that one thread has seen: mean and centred sum of squares in double; in float the
- * block in hand, summed as deviations from `around`. */
-typedef struct part {
-    double *mean, *m2;
-    float *around, *sum, *squares;
-} part;
-
+/* In scratch: a thread's moments in double, then its floats. */
 static size_t part_bytes(int channels) {
-    return tn_row_padded(channels) * (2 * sizeof(double) + 3 * sizeof(float));
+    return 2 * tn_row_padded(channels) * sizeof(double) + tn_part_moments_bytes(channels);
 }
 
-static part part_in(char *memory, int index, int channels) {
+static tn_part_moments part_in(char *memory, int index, int channels) {
     const size_t padded = tn_row_padded(channels);
     double *wide = (double *)(memory + (size_t)index * part_bytes(channels));
-    float *narrow = (float *)(wide + 2 * padded);
-    return (part){wide, wide + padded, narrow, narrow + padded, narrow + 2 * padded};
+    return tn_part_moments_in(wide, wide + padded, (float *)(wide + 2 * padded), channels);
 }
 
-/* sum += x of `rows` pixels from p on. */
-TN_INLINE_ALWAYS void add_plain(const tn_tensor *x, size_t p, int rows, float *sum) {
-    for (int i = 0; i < rows; i++) {
-        const tn_row_value *from = tn_row_at(x, p + (size_t)i);
-        for (int c = 0; c < x->c; c++) sum[c] += tn_row_one(from + c);
+/* Channel c's moments by what the op before has left. */
+static tn_moments found_moments(const tn_channel_moments *found, int c, int channels) {
+    tn_moments m = {0};
+    for (int t = 0; t < found->parts; t++) {
+        const size_t at = (size_t)t * channels + c;
+        const tn_moments part = {found->count[t], found->mean[at], found->m2[at]};
+        m = tn_moments_merged(m, part);
     }
+    return m;
 }
 
-/* sum += x - around, squares += (x - around)^2, of four pixels or one (rows is a constant). */
-TN_INLINE_ALWAYS void add_vector(const tn_row_value *from, size_t pitch, int rows, part k, int c,
-                                 bool whole, int channels) {
-    const tn_lane_set lanes = tn_row_lanes(c, channels);
-    const tn_vector around = tn_vector_load(k.around + c);
-    tn_vector sum = tn_vector_load(k.sum + c), squares = tn_vector_load(k.squares + c);
-    for (int i = 0; i < rows; i++) {
-        const tn_vector v = tn_row_load(from + (size_t)i * pitch + c, whole, lanes);
-        tn_row_ahead(from + (size_t)i * pitch + c);
-        const tn_vector d = tn_vector_sub(v, around);
-        sum = tn_vector_add(sum, d);
-        squares = tn_vector_fma(d, d, squares);
+static tn_moments swept_moments(const tn_op_run *r, char *memory, size_t count, int c) {
+    tn_moments m = {0};
+    for (int t = 0; t < r->threads; t++) {
+        const tn_part_moments k = part_in(memory, t, r->out.c);
+        const tn_span span = tn_share(count, t, r->threads);
+        const tn_moments part = {(double)(span.end - span.begin), k.mean[c], k.m2[c]};
+        m = tn_moments_merged(m, part);
     }
-    tn_vector_store(k.sum + c, sum);
-    tn_vector_store(k.squares + c, squares);
-}
-
-TN_INLINE_ALWAYS void add_deviations(const tn_tensor *x, size_t p, int rows, part k) {
-    const tn_row_value *from = tn_row_at(x, p);
-    const size_t pitch = (size_t)x->pitch;
-    const int channels = x->c;
-    int c = 0;
-    for (; c + TN_VECTOR <= channels; c += TN_VECTOR)
-        add_vector(from, pitch, rows, k, c, true, channels);
-    if (c < channels) add_vector(from, pitch, rows, k, c, false, channels);
-}
-
-/* Merges the block's deviations into the part's moments (tn_moments_merged, over rows), and takes
- * the new mean as what the next block's deviations are from. The block's own mean is then never
- * further from it than the spread that this merge adds to m2: rounding stays small beside m2. */
-static void merge_block(part k, double seen, double added, int channels) {
-    const double share = added / (seen + added), cross = seen * share;
-    for (int c = 0; c < channels; c++) {
-        const double offset = (double)k.sum[c] / added;
-        const double m2 = (double)k.squares[c] - offset * (double)k.sum[c];
-        const double apart = (double)k.around[c] + offset - k.mean[c];
-        k.mean[c] += apart * share;
-        k.m2[c] += (m2 > 0 || m2 != m2 ? m2 : 0) + apart * apart * cross;
-        k.around[c] = (float)k.mean[c];
-    }
-}
-
-static void part_moments(const tn_tensor *x, tn_span span, part k) {
-    const size_t padded = tn_row_padded(x->c), block = TN_NORM_BLOCK;
-    memset(k.mean, 0, part_bytes(x->c));
-    for (size_t p = span.begin; p < span.end; p += block) {
-        const size_t end = p + block < span.end ? p + block : span.end;
-        if (p == span.begin) { /* nothing is known yet: the first block is swept twice */
-            for (size_t q = p; q < end; q++) add_plain(x, q, 1, k.around);
-            for (int c = 0; c < x->c; c++) k.around[c] /= (float)(end - p);
-        }
-        memset(k.sum, 0, 2 * padded * sizeof(float));
-        size_t q = p;
-        for (; q + 4 <= end; q += 4) add_deviations(x, q, 4, k);
-        for (; q < end; q++) add_deviations(x, q, 1, k);
-        merge_block(k, (double)(p - span.begin), (double)(end - p), x->c);
-    }
+    return m;
 }
 
 /* Fills r->save and moves the running statistics. Parts are merged in their order: the same bits
@@ -96,23 +45,20 @@ static void part_moments(const tn_tensor *x, tn_span span, part k) {
 static tn_status find_statistics(tn_op_run *r, char *memory) {
     const tn_tensor *x = &r->in[0];
     const tn_norm_saved saved = tn_norm_saved_in(r->save, x->c);
+    const bool found = r->found && r->found->given;
     size_t count;
     TN_TRY(tn_norm_act_count(r, &count));
-#pragma omp parallel for schedule(static, 1) num_threads(r->threads)
+#pragma omp parallel for schedule(static, 1) num_threads(r->threads) if (!found)
     for (int t = 0; t < r->threads; t++)
-        part_moments(x, tn_share(count, t, r->threads), part_in(memory, t, x->c));
+        if (!found) tn_moments_sweep(x, tn_share(count, t, r->threads), part_in(memory, t, x->c));
     for (int c = 0; c < x->c; c++) {
-        tn_moments m = {0};
-        for (int t = 0; t < r->threads; t++) {
-            const part k = part_in(memory, t, x->c);
-            const tn_span span = tn_share(count, t, r->threads);
-            const tn_moments of_part = {(double)(span.end - span.begin), k.mean[c], k.m2[c]};
-            m = tn_moments_merged(m, of_part);
-        }
-        if (count > 0)
-            tn_norm_act_settle(r, c, m, &saved.mean[c], &saved.inv_std[c]);
-        else
+        if (count == 0) {
             tn_norm_act_running(r, c, &saved.mean[c], &saved.inv_std[c]);
+            continue;
+        }
+        const tn_moments m =
+            found ? found_moments(r->found, c, x->c) : swept_moments(r, memory, count, c);
+        tn_norm_act_settle(r, c, m, &saved.mean[c], &saved.inv_std[c]);
     }
     if (count > 0) tn_norm_act_moved(r);
     return TN_OK;
@@ -222,7 +168,7 @@ static tn_status forward(tn_op_run *r, tn_kernel_run *k) {
     if (tn_norm_uses_batch(r))
         TN_TRY(find_statistics(r, (char *)(z + (size_t)r->threads * padded)));
     tn_norm_rows_fill(r, rows);
-    const size_t pixels = tn_pixels(&r->out), block = TN_NORM_BLOCK;
+    const size_t pixels = tn_pixels(&r->out), block = TN_MOMENTS_BLOCK;
 #pragma omp parallel for schedule(static, 1) num_threads(r->threads)
     for (int t = 0; t < r->threads; t++) {
         /* Backwards, for what the statistics read last is still in the cache. */

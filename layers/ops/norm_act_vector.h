@@ -52,7 +52,4 @@ TN_INLINE_ALWAYS tn_vector tn_norm_z(tn_norm_rows k, tn_vector x, int c) {
     return tn_vector_fma(centred, tn_vector_load(k.factor + c), tn_vector_load(k.shift + c));
 }
 
-/* Pixels that are summed in float before double takes over. */
-enum { TN_NORM_BLOCK = 128 };
-
 #endif

@@ -72,6 +72,7 @@ static tn_status set_up(tn_run *run) {
         if (tn_run_is_tail(run, i)) continue;
         if (tn_run_is_staged(run)) TN_TRY(tn_run_gpu_attach(&run->gpu, r, &run->arena));
         tn_run_offer_tail(run, i);
+        TN_TRY(tn_run_offer_moments(run, i));
         TN_TRY(tn_op_prepare(r, run->options.kernels));
         tn_run_settle_tail(run, i);
         tn_run_settle_gradient(run, i);

@@ -1,5 +1,6 @@
 /* Which ops of a plan a replica runs, which of them go back, and what kernels may do together. */
 #include "layers/ops/loss.h"
+#include "layers/ops/norm_act.h"
 #include "src/net/merge.h"
 #include "src/net/run_parts.h"
 
@@ -113,6 +114,24 @@ void tn_run_offer_tail(const tn_run *run, int i) {
     r->tail_in_place =
         skip < tail->out && !tn_run_outlives(run, skip) && !is_read_from(run, skip, i + 2);
     for (int j = 0; j < r->op->n_in; j++) r->tail_in_place &= r->op->in[j] != skip;
+}
+
+/* Lets op i leave its output's moments to the batch norm behind it. Whoever else reads that output
+ * does not matter. */
+tn_status tn_run_offer_moments(tn_run *run, int i) {
+    tn_op_run *r = &run->op[i];
+    if (run->options.mode != TN_TRAIN || r->gpu || r->out.dtype != TN_REAL || i + 1 >= run->n_ops)
+        return TN_OK;
+    tn_op_run *reader = &run->op[i + 1];
+    if (reader->op->kind != &tn_op_norm_act || reader->op->in[0] != r->op->out) return TN_OK;
+    const size_t rows = (size_t)r->threads, c = (size_t)r->out.c;
+    tn_channel_moments *m = tn_arena_alloc(&run->arena, sizeof *m);
+    double *memory = tn_arena_alloc(&run->arena, (rows + 2 * rows * c) * sizeof *memory);
+    if (!m || !memory) return TN_FAIL;
+    *m = (tn_channel_moments){r->threads, false, memory, memory + rows, memory + rows + rows * c};
+    r->leaves = m;
+    reader->found = m;
+    return TN_OK;
 }
 
 /* After prepare: op i's output moves to where its tail's is. */

@@ -61,6 +61,7 @@ void tn_run_mark_backward(tn_run *run);
  * after. */
 bool tn_run_is_tail(const tn_run *run, int i);
 void tn_run_offer_tail(const tn_run *run, int i);
+tn_status tn_run_offer_moments(tn_run *run, int i);
 void tn_run_settle_tail(const tn_run *run, int i);
 void tn_run_settle_gradient(const tn_run *run, int i);
 
