@@ -2,13 +2,16 @@
 # A training recipe chosen and judged on DDTI by case: the README's "A recipe for DDTI".
 #
 #   scripts/recipe.sh inner DATA NAME CFG [options of train]   to choose by
+#   scripts/recipe.sh choose DATA NAME...                      what outer folds would choose by it
 #   scripts/recipe.sh outer DATA NAME CFG [options of train]   to report
 #
-# DATA is what `ddti convert DIR -out DATA -folds 5 -seed 0` wrote. "inner" leaves two neighbouring
-# folds out, j and j+1, for each j of PAIRS (default "0 2"), trains on the other three and scores
-# both: fold j+1 counts for a choice inside outer fold j, and fold j for one inside outer fold j+1,
-# since neither choice has seen its outer fold. "outer" trains on four folds and scores the fifth,
-# for each of FOLDS (default "0 1 2 3 4"). The last epoch's weights count, no best one.
+# DATA is what `ddti convert DIR -out DATA -folds 5 -seed 0` wrote. "inner" leaves two folds out, for
+# each of PAIRS (default "0 2"; j is j and j+1, jk is j and k), trains on the other three and scores
+# both: each fold counts for a choice inside the other as outer fold, which that choice has not seen.
+# "choose" wants all ten pairs (PAIRS="01 02 03 04 12 13 14 23 24 34") of every NAME: for each outer
+# fold, the mean AUC of the four others by nets that knew neither, and the NAME that has most.
+# "outer" trains on four folds and scores the fifth, for each of FOLDS (default "0 1 2 3 4"). The last
+# epoch's weights count, no best one.
 # Predictions go to OUT/NAME (default weights/recipe): pair<j>.csv or fold<i>.csv, and inner.csv or
 # outer.csv with all of them, for `classifier compare`. What is there already is not done again.
 #
@@ -19,10 +22,37 @@
 #   THREADS=1               the bits of a run depend on it
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -ge 4 ] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 1; }
-what=$1 data=$2 name=$3 cfg=$4
+[ $# -ge 4 ] || [ "${1:-}" = choose -a $# -ge 3 ] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 1; }
+what=$1 data=$2 name=$3 cfg=${4:-}
+home=${OUT:-weights/recipe}
+
+# A list's AUC by the scores of a table: pairs of one image of each class, ties by halves.
+auc() { # list, table
+    awk -F, 'NR == FNR { wanted[$1]; next }
+        FNR == 1 { for (i = 3; i <= NF; i++) if ($i == "malignant") column = i; next }
+        $1 in wanted { if ($2 == "malignant") up[++m] = $column; else down[++n] = $column }
+        END { for (i in up) for (j in down) wins += up[i] > down[j] ? 1 : up[i] == down[j] ? .5 : 0
+              if (!m || !n) exit 1
+              print wins / m / n }' "$1" "$2"
+}
+
+if [ "$what" = choose ]; then
+    shift 2
+    for fold in 0 1 2 3 4; do
+        for name; do
+            for other in 0 1 2 3 4; do
+                [ $other != $fold ] || continue
+                pair=$fold$other
+                [ $other -gt $fold ] || pair=$other$fold
+                auc "$data/fold$other/valid.list" "$home/$name/pair$pair.csv"
+            done | awk -v name="$name" '{ sum += $1 } END { printf "%.4f %s\n", sum / NR, name }'
+        done | sort -rn | awk -v fold=$fold '{ printf "fold %s  %s  %s%s\n", fold, $1, $2, NR == 1 ? "  *" : "" }'
+    done
+    exit
+fi
+
 shift 4
-out=${OUT:-weights/recipe}/$name
+out=$home/$name
 threads=${THREADS:-1}
 views=${VIEWS:-valid}
 seeds=${SEEDS:-0}
@@ -30,11 +60,12 @@ early=${EARLY:-}
 mkdir -p "$out"
 
 # The folds that a part trains on, and those that it is scored on.
-folds_of_pair() { # j
-    local next=$((($1 + 1) % 5)) f
+folds_of_pair() { # j or jk
+    local first=${1:0:1} second=${1:1:1} f
+    second=${second:-$(((first + 1) % 5))}
     train=()
-    score=("$1" "$next")
-    for f in 0 1 2 3 4; do [ "$f" = "$1" ] || [ "$f" = $next ] || train+=("$f"); done
+    score=("$first" "$second")
+    for f in 0 1 2 3 4; do [ "$f" = "$first" ] || [ "$f" = "$second" ] || train+=("$f"); done
 }
 folds_of_fold() { # i
     local f
