@@ -1,38 +1,13 @@
 #include "layers/device/gpu.h"
 
-#include "layers/device/cudnn.h"
-#include "layers/device/gpu_driver.h"
+#include "layers/device/gpu_inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_ARCH = 75, TENSOR_ARCH = 80, MOST_SOURCES = 64, MOST_KERNELS = 256 };
-
-typedef struct loaded_kernel {
-    const char *name;
-    void *function;
-    size_t shared_bytes; /* asked for so far */
-} loaded_kernel;
-
-struct tn_gpu {
-    const tn_gpu_driver *driver;
-    int index, device;
-    void *context, *stream, *mark[2];
-    bool owns_stream, waits;
-    tn_gpu_limits limits;
-    char text[256];
-    struct {
-        const char *name;
-        void *module;
-    } source[MOST_SOURCES];
-    loaded_kernel kernel[MOST_KERNELS];
-    int n_sources, n_kernels;
-    const tn_cudnn *cudnn;
-    const tn_cublas *cublas;
-    void *cudnn_handle, *cublas_handle;
-};
+enum { OLDEST_ARCH = 75, TENSOR_ARCH = 80 };
 
 const char *tn_precision_name(tn_precision precision) {
     static const char *const names[] = {"fp32", "tf32", "bf16"};
@@ -51,20 +26,6 @@ tn_status tn_gpu_fail(const tn_gpu_driver *driver, int error, const char *format
     if (driver->GetErrorName(error, &name) != TN_CUDA_SUCCESS || !name) name = "unknown error";
     if (driver->GetErrorString(error, &words) != TN_CUDA_SUCCESS || !words) words = "no text";
     return tn_fail("%s failed: %s (%d, %s)", call, name, error, words);
-}
-
-#define CALL(gpu, expression, ...)                                                                 \
-    do {                                                                                           \
-        const int call_error_ = (gpu)->driver->expression;                                         \
-        if (call_error_) return tn_gpu_fail((gpu)->driver, call_error_, __VA_ARGS__);              \
-    } while (0)
-
-static const char *or_nothing(const char *what) {
-    return what ? what : "a GPU";
-}
-
-static double mebibytes(size_t bytes) {
-    return (double)bytes / (1 << 20);
 }
 
 /* ---- finding and opening ---- */
@@ -89,24 +50,24 @@ static tn_status read_limits(tn_gpu *gpu) {
                   {TN_CUDA_ATTRIBUTE_MINOR, &(int){0}},
                   {TN_CUDA_ATTRIBUTE_SHARED_OPTIN, &(int){0}}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        CALL(gpu, DeviceGetAttribute(wanted[i].to, wanted[i].attribute, gpu->device),
-             "cuDeviceGetAttribute %d of GPU %d", wanted[i].attribute, gpu->index);
+        TN_GPU_CALL(gpu, DeviceGetAttribute(wanted[i].to, wanted[i].attribute, gpu->device),
+                    "cuDeviceGetAttribute %d of GPU %d", wanted[i].attribute, gpu->index);
     gpu->limits.arch = 10 * *wanted[1].to + *wanted[2].to;
     gpu->limits.shared_bytes = (size_t)*wanted[3].to;
-    CALL(gpu, DeviceTotalMem(&gpu->limits.memory_bytes, gpu->device), "cuDeviceTotalMem of GPU %d",
-         gpu->index);
+    TN_GPU_CALL(gpu, DeviceTotalMem(&gpu->limits.memory_bytes, gpu->device),
+                "cuDeviceTotalMem of GPU %d", gpu->index);
     return TN_OK;
 }
 
 static tn_status describe(tn_gpu *gpu) {
     char name[128] = "";
     int version = 0;
-    CALL(gpu, DeviceGetName(name, sizeof name, gpu->device), "cuDeviceGetName of GPU %d",
-         gpu->index);
-    CALL(gpu, DriverGetVersion(&version), "cuDriverGetVersion");
-    const int used = snprintf(gpu->text, sizeof gpu->text, "%s (sm_%d, %.1f GiB), driver %d.%d",
-                              name, gpu->limits.arch, mebibytes(gpu->limits.memory_bytes) / 1024,
-                              version / 1000, version % 1000 / 10);
+    TN_GPU_CALL(gpu, DeviceGetName(name, sizeof name, gpu->device), "cuDeviceGetName of GPU %d",
+                gpu->index);
+    TN_GPU_CALL(gpu, DriverGetVersion(&version), "cuDriverGetVersion");
+    const int used = snprintf(
+        gpu->text, sizeof gpu->text, "%s (sm_%d, %.1f GiB), driver %d.%d", name, gpu->limits.arch,
+        tn_gpu_mebibytes(gpu->limits.memory_bytes) / 1024, version / 1000, version % 1000 / 10);
     const tn_cudnn *cudnn = gpu->driver->cudnn ? gpu->driver->cudnn() : NULL;
     if (!cudnn) return TN_OK;
     const size_t v = cudnn->GetVersion();
@@ -116,23 +77,23 @@ static tn_status describe(tn_gpu *gpu) {
 }
 
 static tn_status start(tn_gpu *gpu, void *stream) {
-    CALL(gpu, DeviceGet(&gpu->device, gpu->index), "cuDeviceGet of GPU %d", gpu->index);
+    TN_GPU_CALL(gpu, DeviceGet(&gpu->device, gpu->index), "cuDeviceGet of GPU %d", gpu->index);
     TN_TRY(read_limits(gpu));
     TN_TRY(describe(gpu));
     if (gpu->limits.arch < OLDEST_ARCH)
         return tn_fail("GPU %d, %s: architecture sm_%d, expected sm_%d or newer", gpu->index,
                        gpu->text, gpu->limits.arch, OLDEST_ARCH);
-    CALL(gpu, DevicePrimaryCtxRetain(&gpu->context, gpu->device),
-         "cuDevicePrimaryCtxRetain of GPU %d", gpu->index);
+    TN_GPU_CALL(gpu, DevicePrimaryCtxRetain(&gpu->context, gpu->device),
+                "cuDevicePrimaryCtxRetain of GPU %d", gpu->index);
     TN_TRY(tn_gpu_make_current(gpu));
     gpu->stream = stream;
     if (!stream) {
-        CALL(gpu, StreamCreate(&gpu->stream, TN_CUDA_STREAM_NON_BLOCKING),
-             "cuStreamCreate on GPU %d", gpu->index);
+        TN_GPU_CALL(gpu, StreamCreate(&gpu->stream, TN_CUDA_STREAM_NON_BLOCKING),
+                    "cuStreamCreate on GPU %d", gpu->index);
         gpu->owns_stream = true;
     }
     for (int i = 0; i < 2; i++)
-        CALL(gpu, EventCreate(&gpu->mark[i], 0), "cuEventCreate on GPU %d", gpu->index);
+        TN_GPU_CALL(gpu, EventCreate(&gpu->mark[i], 0), "cuEventCreate on GPU %d", gpu->index);
     return TN_OK;
 }
 
@@ -196,7 +157,7 @@ void *tn_gpu_stream(const tn_gpu *gpu) {
 }
 
 tn_status tn_gpu_make_current(tn_gpu *gpu) {
-    CALL(gpu, CtxSetCurrent(gpu->context), "cuCtxSetCurrent of GPU %d", gpu->index);
+    TN_GPU_CALL(gpu, CtxSetCurrent(gpu->context), "cuCtxSetCurrent of GPU %d", gpu->index);
     return TN_OK;
 }
 
@@ -205,97 +166,6 @@ tn_status tn_gpu_check_precision(const tn_gpu *gpu, tn_precision precision) {
     return tn_fail("-precision %s: GPU %d, %s, is sm_%d, expected sm_%d or newer; it can fp32",
                    tn_precision_name(precision), gpu->index, gpu->text, gpu->limits.arch,
                    TENSOR_ARCH);
-}
-
-/* ---- memory ---- */
-
-static tn_cu_address address(const void *p) {
-    return (tn_cu_address)(uintptr_t)p;
-}
-
-tn_status tn_gpu_memory(tn_gpu *gpu, size_t *free_bytes, size_t *all_bytes) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    CALL(gpu, MemGetInfo(free_bytes, all_bytes), "cuMemGetInfo of GPU %d", gpu->index);
-    return TN_OK;
-}
-
-tn_status tn_gpu_alloc(tn_gpu *gpu, size_t bytes, const char *what, void **out) {
-    *out = NULL;
-    tn_cu_address memory = 0;
-    TN_TRY(tn_gpu_make_current(gpu));
-    const int error = gpu->driver->MemAlloc(&memory, bytes ? bytes : 1);
-    if (error == TN_CUDA_OUT_OF_MEMORY) {
-        size_t room = 0, all = 0;
-        (void)gpu->driver->MemGetInfo(&room, &all);
-        return tn_fail("GPU %d has too little memory: %s needs %.1f MiB, %.1f of %.1f MiB are free",
-                       gpu->index, or_nothing(what), mebibytes(bytes), mebibytes(room),
-                       mebibytes(all));
-    }
-    if (error)
-        return tn_gpu_fail(gpu->driver, error, "cuMemAlloc of %zu bytes for %s", bytes,
-                           or_nothing(what));
-    *out = (void *)(uintptr_t)memory;
-    return TN_OK;
-}
-
-void tn_gpu_free(tn_gpu *gpu, void *memory) {
-    if (!memory) return;
-    (void)gpu->driver->CtxSetCurrent(gpu->context);
-    (void)gpu->driver->MemFree(address(memory));
-}
-
-tn_status tn_gpu_copy_in(tn_gpu *gpu, void *to, const void *from, size_t bytes, const char *what) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    if (bytes)
-        CALL(gpu, MemcpyHtoD(address(to), from, bytes, gpu->stream),
-             "copying %zu bytes of %s to GPU %d", bytes, or_nothing(what), gpu->index);
-    return gpu->waits ? tn_gpu_synchronize(gpu, what) : TN_OK;
-}
-
-tn_status tn_gpu_copy_out(tn_gpu *gpu, void *to, const void *from, size_t bytes, const char *what) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    if (bytes)
-        CALL(gpu, MemcpyDtoH(to, address(from), bytes, gpu->stream),
-             "copying %zu bytes of %s from GPU %d", bytes, or_nothing(what), gpu->index);
-    return tn_gpu_synchronize(gpu, what);
-}
-
-tn_status tn_gpu_copy(tn_gpu *gpu, void *to, const void *from, size_t bytes, const char *what) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    if (bytes)
-        CALL(gpu, MemcpyDtoD(address(to), address(from), bytes, gpu->stream),
-             "copying %zu bytes of %s within GPU %d", bytes, or_nothing(what), gpu->index);
-    return gpu->waits ? tn_gpu_synchronize(gpu, what) : TN_OK;
-}
-
-tn_status tn_gpu_zero(tn_gpu *gpu, void *at, size_t bytes, const char *what) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    if (bytes)
-        CALL(gpu, MemsetD8(address(at), 0, bytes, gpu->stream), "zeroing %zu bytes of %s on GPU %d",
-             bytes, or_nothing(what), gpu->index);
-    return gpu->waits ? tn_gpu_synchronize(gpu, what) : TN_OK;
-}
-
-tn_status tn_gpu_synchronize(tn_gpu *gpu, const char *what) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    CALL(gpu, StreamSynchronize(gpu->stream), "waiting for GPU %d (%s)%s", gpu->index,
-         or_nothing(what),
-         gpu->waits ? "" : ", for this or an earlier call (TN_GPU_SYNC=1 tells which)");
-    return TN_OK;
-}
-
-tn_status tn_gpu_mark(tn_gpu *gpu, int mark) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    CALL(gpu, EventRecord(gpu->mark[mark], gpu->stream), "cuEventRecord on GPU %d", gpu->index);
-    return TN_OK;
-}
-
-tn_status tn_gpu_elapsed(tn_gpu *gpu, float *milliseconds) {
-    TN_TRY(tn_gpu_make_current(gpu));
-    CALL(gpu, EventSynchronize(gpu->mark[1]), "cuEventSynchronize on GPU %d", gpu->index);
-    CALL(gpu, EventElapsedTime(milliseconds, gpu->mark[0], gpu->mark[1]),
-         "cuEventElapsedTime on GPU %d", gpu->index);
-    return TN_OK;
 }
 
 /* ---- our own kernels ---- */
@@ -314,7 +184,7 @@ static tn_status load_source(tn_gpu *gpu, const tn_gpu_source *source, void **mo
     if (!tn_gpu_has(gpu, source))
         return tn_fail("no machine code of %s.cu: the program was built without nvcc",
                        source->name);
-    if (gpu->n_sources == MOST_SOURCES) return tn_fail("more than %d sources", MOST_SOURCES);
+    if (gpu->n_sources == TN_GPU_SOURCES) return tn_fail("more than %d sources", TN_GPU_SOURCES);
     const int error = gpu->driver->ModuleLoadData(module, source->data);
     if (error == TN_CUDA_NO_BINARY || error == TN_CUDA_INVALID_IMAGE)
         return tn_gpu_fail(gpu->driver, error, "loading %s.cu, which holds no code for sm_%d,",
@@ -326,18 +196,18 @@ static tn_status load_source(tn_gpu *gpu, const tn_gpu_source *source, void **mo
 }
 
 static tn_status find_kernel(tn_gpu *gpu, const tn_gpu_source *source, const char *name,
-                             loaded_kernel **out) {
+                             tn_gpu_loaded **out) {
     for (int i = 0; i < gpu->n_kernels; i++) {
         *out = &gpu->kernel[i];
         if ((*out)->name == name || strcmp((*out)->name, name) == 0) return TN_OK;
     }
-    if (gpu->n_kernels == MOST_KERNELS) return tn_fail("more than %d kernels", MOST_KERNELS);
+    if (gpu->n_kernels == TN_GPU_KERNELS) return tn_fail("more than %d kernels", TN_GPU_KERNELS);
     void *module;
     TN_TRY(load_source(gpu, source, &module));
     *out = &gpu->kernel[gpu->n_kernels];
-    **out = (loaded_kernel){.name = name};
-    CALL(gpu, ModuleGetFunction(&(*out)->function, module, name), "finding %s in %s.cu", name,
-         source->name);
+    **out = (tn_gpu_loaded){.name = name};
+    TN_GPU_CALL(gpu, ModuleGetFunction(&(*out)->function, module, name), "finding %s in %s.cu",
+                name, source->name);
     gpu->n_kernels++;
     return TN_OK;
 }
@@ -350,22 +220,24 @@ tn_status tn_gpu_launch(tn_gpu *gpu, const tn_gpu_source *source, const char *ke
                         tn_gpu_extent grid, tn_gpu_extent block, size_t shared_bytes,
                         void *const *args, const char *what) {
     enum { SHARED_WITHOUT_ASKING = 48 << 10 };
-    loaded_kernel *k = NULL;
+    tn_gpu_loaded *k = NULL;
     TN_TRY(tn_gpu_make_current(gpu));
     TN_TRY(find_kernel(gpu, source, kernel, &k));
     if (shared_bytes > SHARED_WITHOUT_ASKING && shared_bytes > k->shared_bytes) {
-        CALL(gpu, FuncSetAttribute(k->function, TN_CUDA_FUNCTION_MAX_SHARED, (int)shared_bytes),
-             "asking for %zu bytes of shared memory (at most %zu) for %s of %s", shared_bytes,
-             gpu->limits.shared_bytes, kernel, or_nothing(what));
+        TN_GPU_CALL(gpu,
+                    FuncSetAttribute(k->function, TN_CUDA_FUNCTION_MAX_SHARED, (int)shared_bytes),
+                    "asking for %zu bytes of shared memory (at most %zu) for %s of %s",
+                    shared_bytes, gpu->limits.shared_bytes, kernel, tn_gpu_named(what));
         k->shared_bytes = shared_bytes;
     }
-    CALL(gpu,
-         LaunchKernel(k->function, at_least_one(grid.x), at_least_one(grid.y), at_least_one(grid.z),
-                      at_least_one(block.x), at_least_one(block.y), at_least_one(block.z),
-                      (unsigned)shared_bytes, gpu->stream, (void **)(uintptr_t)args, NULL),
-         "launching %s of %s (grid %ux%ux%u, block %ux%ux%u, %zu bytes shared)", kernel,
-         or_nothing(what), grid.x, at_least_one(grid.y), at_least_one(grid.z), block.x,
-         at_least_one(block.y), at_least_one(block.z), shared_bytes);
+    TN_GPU_CALL(gpu,
+                LaunchKernel(k->function, at_least_one(grid.x), at_least_one(grid.y),
+                             at_least_one(grid.z), at_least_one(block.x), at_least_one(block.y),
+                             at_least_one(block.z), (unsigned)shared_bytes, gpu->stream,
+                             (void **)(uintptr_t)args, NULL),
+                "launching %s of %s (grid %ux%ux%u, block %ux%ux%u, %zu bytes shared)", kernel,
+                tn_gpu_named(what), grid.x, at_least_one(grid.y), at_least_one(grid.z), block.x,
+                at_least_one(block.y), at_least_one(block.z), shared_bytes);
     return gpu->waits ? tn_gpu_synchronize(gpu, kernel) : TN_OK;
 }
 
