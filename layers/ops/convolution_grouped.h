@@ -122,9 +122,24 @@ static void finish_tile(const state *s, const tn_conv_tile *t, const tn_tensor *
         }
 }
 
+/* What the tile below reads anew, but for the channel; a little beyond its end is fetched for
+ * nothing, and rows of the padding are others. */
+static const float *look_below(const state *s, tn_conv_tile *t) {
+    const tn_conv_axis *y = t->y, *x = t->x;
+    const int row = t->row + (s->rows - 1) * y->read_step + (y->taps - 1) * y->read_tap + 1;
+    const int inside = row < 0 ? 0 : row < t->height ? row : t->height - 1;
+    const int reads = (t->pixels - 1) * x->read_step + (x->taps - 1) * x->read_tap + 1;
+    const int steps = (t->runs > 0 ? t->runs : 1) * t->channels;
+    t->below_pixels = (reads + steps - 1) / steps;
+    t->below_rows = inside + 1 < t->height && s->rows * y->read_step > 1 ? 2 : 1;
+    t->below_more = t->below_pixels > 1 || t->below_rows > 1;
+    return t->image + inside * t->row_pitch + (t->column < 0 ? 0 : t->column) * t->pitch;
+}
+
 static void make_blocks(const state *s, tn_conv_tile *t, float *pixel, const unit *u) {
     const size_t phase = s->phase_at[t->y - s->y][t->x - s->x];
     const tn_conv_tile_function make = TN_ISA(tn_conv_tile_place_y)(t);
+    const float *below = look_below(s, t);
     for (int i = u->from; i < u->to; i++) {
         const block b = s->block[i];
         t->weights = s->packed + (size_t)i * s->block_floats + phase;
@@ -132,6 +147,7 @@ static void make_blocks(const state *s, tn_conv_tile *t, float *pixel, const uni
         t->read_at = b.read_at - u->first_channel;
         t->lanes_of = (const int32_t(*)[TN_VECTOR])s->lanes_of + b.ahead;
         t->lanes = b.lanes;
+        t->below = below + t->read_at;
         make(t);
     }
 }

@@ -51,7 +51,13 @@ typedef struct tn_conv_tile {
     /* of the block in hand */
     const float *weights; /* (all runs, channels, taps of a run, TN_VECTOR), aligned */
     float *made;          /* first pixel, the block's first channel */
-    ptrdiff_t read_at;    /* first channel read */
+    /* What the tile below will read that this one does not: pixels of one row or two, some with
+     * every step. The processor does not foresee lines that lie a pixel apart, and so many at once
+     * would keep this tile's own waiting. */
+    const float *below;
+    int below_pixels, below_rows;
+    bool below_more;   /* than one line a step */
+    ptrdiff_t read_at; /* first channel read */
     /* permutes: row i hands every lane channel i of its own group, of the TN_VECTOR channels from
      * read_at on. Else channel i is the same for all lanes. */
     const int32_t (*lanes_of)[TN_VECTOR];

@@ -90,12 +90,24 @@ TN_INLINE_ALWAYS void add_channel(const tn_conv_tile *t, tn_vector *sum,
             }
 }
 
+/* A step's share of what lies below, but for its first line. */
+TN_INLINE_ALWAYS void fetch_more(const tn_conv_tile *t, const float **below) {
+    for (int p = 0;; p++) {
+        if (t->below_rows > 1) _mm_prefetch((const char *)(*below + t->row_pitch), _MM_HINT_T1);
+        if (p + 1 >= t->below_pixels) return;
+        *below += t->pitch;
+        _mm_prefetch((const char *)*below, _MM_HINT_T1);
+    }
+}
+
 TN_INLINE_ALWAYS void make(const tn_conv_tile *t, tile_form f) {
     const int channels = t->channels;
     tn_vector sum[TN_TILE_PIXELS];
     f.reads = (f.pixels - 1) * f.step + f.taps;
 #pragma GCC unroll 14
     for (int i = 0; i < f.rows * f.pixels; i++) sum[i] = tn_vector_zero();
+    const float *below = t->below;
+    const ptrdiff_t pitch = t->pitch;
     for (int r = 0; r < t->runs; r++) {
         const tn_conv_run *run = &t->run[r];
         const float *w = t->weights + (ptrdiff_t)run->index * channels * f.taps * TN_VECTOR;
@@ -106,6 +118,9 @@ TN_INLINE_ALWAYS void make(const tn_conv_tile *t, tile_form f) {
             const tn_lanes lanes = tn_lanes_load(t->lanes_of[f.permutes ? i : 0]);
             FORGET(from[0]);
             if (f.rows > 1) FORGET(from[1]);
+            _mm_prefetch((const char *)below, _MM_HINT_T1);
+            if (t->below_more) fetch_more(t, &below);
+            below += pitch;
             add_channel(t, sum, from, at, w, lanes, f);
             if (!f.permutes) at[0]++, at[1]++;
         }
