@@ -217,7 +217,8 @@ static int predict_main(int argc, char **argv, predict *p) {
     const tn_option_spec specs[] = {
         {"t", TN_OPTION_INT, &p->top, "N", "shows the N most probable classes", 1, INT_MAX},
         {"json", TN_OPTION_SWITCH, &p->json, NULL, "one JSON object a line and image"},
-        {"csv", TN_OPTION_SWITCH, &p->csv, NULL, "CSV: image, a column a class, input, time"},
+        {"csv", TN_OPTION_SWITCH, &p->csv, NULL,
+         "CSV: image, a column a class, input, time; of several nets how far they are apart"},
         {"roi", TN_OPTION_TEXT, &p->picture_options.roi, "X,Y,W,H",
          "the nodule's box in a whole frame, in pixels; context is added as in training"},
         {"xml", TN_OPTION_TEXT, &p->picture_options.xml, "FILE",

@@ -131,10 +131,14 @@ static tn_status print_json(const tn_ensemble *e, const tn_answer *a, const int 
 
 /* ---- CSV ---- */
 
-static void print_csv(const tn_model *m, const tn_answer *a) {
+static void print_csv(const tn_ensemble *e, const tn_answer *a) {
     tn_csv_field(stdout, a->image, ',');
-    for (int c = 0; c < m->classes; c++) printf("%.9g,", (double)a->probability[c]);
-    printf("%s,%.3f\n", tn_picture_kind_name(a->kind), a->milliseconds);
+    for (int c = 0; c < e->member[0].classes; c++) printf("%.9g,", (double)a->probability[c]);
+    printf("%s,%.3f", tn_picture_kind_name(a->kind), a->milliseconds);
+    if (e->n > 1)
+        printf(",%.9g,%.9g,%.9g,%s", a->members.deviation, a->members.low, a->members.high,
+               a->members.divided ? "yes" : "no");
+    putchar('\n');
 }
 
 /* ---- all ---- */
@@ -144,14 +148,15 @@ void tn_print_begin(const tn_ensemble *e, const tn_print_options *options) {
     if (options->form != TN_PRINT_CSV) return;
     fputs("image,", stdout);
     for (int c = 0; c < m->classes; c++) tn_csv_field(stdout, m->names[c], ',');
-    fputs("input,time_ms\n", stdout);
+    fputs("input,time_ms", stdout);
+    puts(e->n > 1 ? ",sd,min,max,divided" : "");
 }
 
 tn_status tn_print_answer(const tn_ensemble *e, const tn_print_options *options,
                           const tn_answer *a) {
     const tn_model *m = &e->member[0];
     if (options->form == TN_PRINT_CSV) {
-        print_csv(m, a);
+        print_csv(e, a);
         return TN_OK;
     }
     int *order = calloc((size_t)m->classes, sizeof *order);

@@ -84,6 +84,13 @@ classifier valid10 $data "$cfg" "${w[@]}" >out
 check "valid says in its table how far they are apart" grep -qE '^Mean of 3 nets\. They give "malignant" .* on [0-9]+ of [0-9]+ images some answer so' out
 classifier predict $data "$cfg" "${w[@]}" "$image" >text
 check "predict does too" grep -qE '^members: 3 nets; "malignant" standard deviation 0\.[0-9]{4}, from 0\.' text
+classifier predict $data "$cfg" "${w[@]}" $list -csv >p123.csv
+check "and its CSV" python3 -c '
+import csv, json
+rows, said = list(csv.DictReader(open("p123.csv"))), [json.loads(l)["disagreement"] for l in open("p123.json")]
+assert len(rows) == len(said) > 0
+for r, d in zip(rows, said):
+    assert all(abs(float(r[k]) - d[k]) < 1e-7 for k in ("sd", "min", "max")) and r["divided"] == ("yes" if d["divided"] else "no")'
 check "uncalibrated, and called so" grep -q '^scores: uncalibrated: mean of 3 nets$' text
 classifier predict $data "$cfg" 1.weights "$image" -json | sed 's/,"time_ms.*//' >one.json
 check "one net: nothing new" bash -c '! grep -q disagreement one.json'
