@@ -158,9 +158,9 @@ struct tn_op_run {
      * tail_in_place: in[1] of the tail may be overwritten. */
     const tn_op_run *tail;
     bool tail_in_place;
-    /* TN_TRAIN on the processor. leaves: where a forward kernel that has what it makes in registers
+    /* TN_TRAIN. leaves: where a forward kernel of the processor that has what it makes in registers
      * may put its moments, which the op right behind this one is going to want; it sets `given`, or
-     * clears it. found: the same of in[0]. NULL: there is none. */
+     * clears it. found: the same of in[0], for a kernel of the processor. NULL: there is none. */
     tn_channel_moments *leaves;
     const tn_channel_moments *found;
     /* TN_INFER on the processor: the op may take in[0] and its weights in 8 bits; NULL: it may not.

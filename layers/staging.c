@@ -131,7 +131,9 @@ tn_status tn_staging_attach(tn_op_run *r, tn_param *const *host_param, tn_stagin
                      .threads = r->threads,
                      .out = on_host(r->out),
                      .dout = on_host(r->dout),
-                     .wants_params = r->wants_params};
+                     .wants_params = r->wants_params,
+                     .leaves = r->leaves,
+                     .found = r->found};
     h->in = tn_arena_alloc(arena, n * sizeof *h->in);
     h->din = tn_arena_alloc(arena, n * sizeof *h->din);
     h->accumulate = tn_arena_alloc(arena, n * sizeof *h->accumulate);

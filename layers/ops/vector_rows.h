@@ -10,6 +10,10 @@
 #include "layers/ops/streams.h"
 #include "layers/ops/vector.h"
 
+#ifdef TN_VECTOR_BF16
+#include "layers/ops/bf16_avx512.h"
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -98,8 +102,6 @@ TN_INLINE_ALWAYS tn_vector_mask tn_vector_mask_load(const uint8_t *from) {
  * written. A stream goes around the caches: see tn_vector_stream. */
 
 #ifdef TN_VECTOR_BF16
-
-#include "layers/ops/bf16_avx512.h"
 
 enum { TN_ROW_IS_BF16 = 1 };
 typedef tn_bf16 tn_row_value;

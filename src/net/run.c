@@ -70,9 +70,9 @@ static tn_status set_up(tn_run *run) {
         tn_op_run *r = &run->op[i];
         if (run->goes_back[i] && run->tensor[r->op->out].has_grad) r->dout = r->out;
         if (tn_run_is_tail(run, i)) continue;
+        TN_TRY(tn_run_offer_moments(run, i));
         if (tn_run_is_staged(run)) TN_TRY(tn_run_gpu_attach(&run->gpu, r, &run->arena));
         tn_run_offer_tail(run, i);
-        TN_TRY(tn_run_offer_moments(run, i));
         TN_TRY(tn_op_prepare(r, run->options.kernels));
         tn_run_settle_tail(run, i);
         tn_run_settle_gradient(run, i);

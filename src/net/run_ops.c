@@ -120,7 +120,7 @@ void tn_run_offer_tail(const tn_run *run, int i) {
  * does not matter. */
 tn_status tn_run_offer_moments(tn_run *run, int i) {
     tn_op_run *r = &run->op[i];
-    if (run->options.mode != TN_TRAIN || r->gpu || r->out.dtype != TN_REAL || i + 1 >= run->n_ops)
+    if (run->options.mode != TN_TRAIN || r->out.dtype != TN_REAL || i + 1 >= run->n_ops)
         return TN_OK;
     tn_op_run *reader = &run->op[i + 1];
     if (reader->op->kind != &tn_op_norm_act || reader->op->in[0] != r->op->out) return TN_OK;
